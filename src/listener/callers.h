@@ -1,0 +1,43 @@
+/*
+ * callers.h
+ *	  Who is let in: the limits that hold before the library sees a byte; and who left.
+ *
+ * Pure C: no Postgres, no libwebsockets.
+ */
+#ifndef PAGEVIEWS_CALLERS_H
+#define PAGEVIEWS_CALLERS_H
+
+#include "listener.h"
+
+/* Takes over an accepted socket and its connection, whatever becomes of them. */
+typedef void (*CallerHandler)(Connection *connection, int descriptor);
+
+/*
+ * Accepts what waits at a listening socket, a bounded number a call, and hands
+ * over those whom the limits allow; the others are closed and counted.
+ */
+extern void callers_take(Listener *listener, int listening, CallerHandler handler);
+
+/*
+ * Counts the visitor behind a trusted proxy, whose own address is known only
+ * now; true for all others.  False, and counted as refused, when that address
+ * has too many connections.
+ */
+extern bool callers_count_visitor(Listener *listener, Connection *connection, Text forwarded_for);
+
+/* A connection is over: nothing of it is counted or held any more. */
+extern void callers_release(Listener *listener, Connection *connection);
+
+/* How a socket that nobody said goodbye on came to its end. */
+extern CloseCause callers_cause_of_end(int descriptor);
+
+/* Bytes that came from the peer; 0 when the kernel does not know. */
+extern uint64_t callers_received(int descriptor);
+
+/*
+ * Counts, at its end, a connection that sent something of which no request was
+ * read: its head was too long for the library, or nonsense, or never complete.
+ */
+extern void callers_count_unread(Listener *listener, const Connection *connection, int descriptor);
+
+#endif /* PAGEVIEWS_CALLERS_H */

@@ -1,0 +1,195 @@
+/*
+ * limits.c
+ *	  The address table and the message allowance.
+ *
+ * The table is open addressing with linear probing, twice as many places as
+ * connections; deleting moves the followers up, so that no tombstones pile up.
+ * The hash is SipHash-1-3 of the sixteen bytes.
+ */
+#ifdef POSTGRES_H
+#error "the listener knows nothing of Postgres"
+#endif
+
+#include "limits.h"
+
+#include <stdlib.h>
+
+typedef struct Place
+{
+	Address	 key;
+	uint32_t connections; /* 0: the place is free */
+} Place;
+
+struct AddressTable
+{
+	uint64_t seed[2];
+	uint32_t mask; /* places - 1 */
+	uint32_t used;
+	Place	 places[];
+};
+
+AddressTable *
+address_table_new(uint32_t connections, const uint64_t seed[2])
+{
+	AddressTable *table;
+	uint32_t	  places = 16;
+
+	while (places < connections * UINT64_C(2) && places < UINT32_C(1) << 30)
+		places *= 2;
+	table = calloc(1, sizeof *table + places * sizeof(Place));
+	if (table == NULL)
+		return NULL;
+	table->seed[0] = seed[0];
+	table->seed[1] = seed[1];
+	table->mask = places - 1;
+	return table;
+}
+
+void
+address_table_free(AddressTable *table)
+{
+	free(table);
+}
+
+static inline uint64_t
+rotate(uint64_t value, int bits)
+{
+	return value << bits | value >> (64 - bits);
+}
+
+static inline void
+sip_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[1] = rotate(v[1], 13) ^ v[0];
+	v[0] = rotate(v[0], 32);
+	v[2] += v[3];
+	v[3] = rotate(v[3], 16) ^ v[2];
+	v[0] += v[3];
+	v[3] = rotate(v[3], 21) ^ v[0];
+	v[2] += v[1];
+	v[1] = rotate(v[1], 17) ^ v[2];
+	v[2] = rotate(v[2], 32);
+}
+
+static uint32_t
+home_of(const AddressTable *table, const Address *key)
+{
+	uint64_t words[3] = {0, 0, UINT64_C(16) << 56};
+	uint64_t v[4] = {table->seed[0] ^ UINT64_C(0x736f6d6570736575),
+					 table->seed[1] ^ UINT64_C(0x646f72616e646f6d),
+					 table->seed[0] ^ UINT64_C(0x6c7967656e657261),
+					 table->seed[1] ^ UINT64_C(0x7465646279746573)};
+
+	memcpy(words, key->bytes, sizeof key->bytes);
+	for (int i = 0; i < 3; i++)
+	{
+		v[3] ^= words[i];
+		sip_round(v);
+		v[0] ^= words[i];
+	}
+	v[2] ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		sip_round(v);
+	return (uint32_t) (v[0] ^ v[1] ^ v[2] ^ v[3]) & table->mask;
+}
+
+/* The place of the key, or the free one where it would go. */
+static uint32_t
+place_of(const AddressTable *table, const Address *key)
+{
+	uint32_t at = home_of(table, key);
+
+	while (table->places[at].connections > 0 &&
+		   memcmp(table->places[at].key.bytes, key->bytes, sizeof key->bytes) != 0)
+		at = (at + 1) & table->mask;
+	return at;
+}
+
+bool
+address_table_take(AddressTable *table, Address key, uint32_t limit)
+{
+	Place *place = &table->places[place_of(table, &key)];
+
+	if (limit > 0 && place->connections >= limit)
+		return false;
+	if (place->connections == 0)
+	{
+		/* One place always stays free, or a search would not end. */
+		if (table->used >= table->mask)
+			return false;
+		place->key = key;
+		table->used++;
+	}
+	place->connections++;
+	return true;
+}
+
+void
+address_table_release(AddressTable *table, Address key)
+{
+	uint32_t hole = place_of(table, &key);
+	uint32_t at = hole;
+
+	if (table->places[hole].connections == 0 || --table->places[hole].connections > 0)
+		return;
+	table->used--;
+
+	/* Whoever was pushed past the hole by it moves into it. */
+	for (;;)
+	{
+		uint32_t home;
+
+		at = (at + 1) & table->mask;
+		if (table->places[at].connections == 0)
+			break;
+		home = home_of(table, &table->places[at].key);
+		if (((at - home) & table->mask) >= ((at - hole) & table->mask))
+		{
+			table->places[hole] = table->places[at];
+			table->places[at].connections = 0;
+			hole = at;
+		}
+	}
+}
+
+uint32_t
+address_table_count(const AddressTable *table)
+{
+	return table->used;
+}
+
+void
+allowance_init(Allowance *allowance, uint32_t rate, uint32_t burst, Micros now)
+{
+	allowance->at = now;
+	allowance->credit = burst * (MICROS_PER_SECOND / rate);
+}
+
+void
+allowance_grant(Allowance *allowance, Micros time)
+{
+	allowance->credit += time;
+}
+
+bool
+allowance_take(Allowance *allowance, uint32_t rate, uint32_t burst, Micros now)
+{
+	Micros price = MICROS_PER_SECOND / rate;
+
+	if (now > allowance->at)
+	{
+		/* What was granted beyond the burst stays. */
+		if (allowance->credit < burst * price)
+		{
+			allowance->credit += now - allowance->at;
+			if (allowance->credit > burst * price)
+				allowance->credit = burst * price;
+		}
+		allowance->at = now;
+	}
+	if (allowance->credit < price)
+		return false;
+	allowance->credit -= price;
+	return true;
+}

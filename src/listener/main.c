@@ -1,0 +1,335 @@
+/*
+ * main.c
+ *	  The life of a listener.
+ *
+ * The worker starts it with nothing but descriptors: 3 is the channel, 4 and on
+ * are listening sockets, as many as the only argument says.  It reports itself
+ * ready, waits for its configuration, serves, and ends as soon as the channel
+ * does, always by _exit() and never by a signal: if the postmaster is process 1
+ * of a container, orphans are its children, and a signal would look like a crash.
+ *
+ * One loop, no thread.  Once a turn, just before the loop sleeps, the channel is
+ * flushed; one timer, which runs only while there is a connection, serves all
+ * pings and all waiting notes.
+ */
+#ifdef POSTGRES_H
+#error "the listener knows nothing of Postgres"
+#endif
+
+#include "main.h"
+
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "events.h"
+#include "listener.h"
+#include "note.h"
+#include "pressure.h"
+#include "server.h"
+#include "socket.h"
+
+#define CHANNEL_DESCRIPTOR	   3
+#define FIRST_LISTENING_SOCKET 4
+#define LISTENING_SOCKET_LIMIT 64
+
+#define EVENT_QUEUE_SIZE  (16 * 1024 * 1024)
+#define CLOSED_EVENT_SIZE 64		   /* more than a CLOSED takes in the queue */
+#define READ_BUDGET		  (256 * 1024) /* bytes of commands a turn */
+
+/* Descriptors beyond connections: the loop's, the library's, the worker's three, TLS. */
+#define DESCRIPTOR_RESERVE 128
+
+typedef struct Process
+{
+	uv_loop_t	 loop;
+	uv_poll_t	 channel_poll;
+	uv_prepare_t before_sleep;
+	uv_timer_t	 timer;
+	int			 poll_events;
+	uint64_t	 period; /* of the timer, ms */
+	int			 sockets[LISTENING_SOCKET_LIMIT];
+	int			 socket_count;
+	bool		 serving;
+	Listener	 listener;
+} Process;
+
+static Process process;
+
+/* --- commands --------------------------------------------------------------- */
+
+/*
+ * Raises the limit of descriptors for this many connections; returns how many
+ * connections it then allows, which the system's hard limit may make fewer.
+ */
+static uint32_t
+reserve_descriptors(uint32_t connections)
+{
+	struct rlimit limit;
+	rlim_t		  wanted = (rlim_t) connections + DESCRIPTOR_RESERVE;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return connections;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= wanted)
+		return connections;
+	return limit.rlim_cur > DESCRIPTOR_RESERVE ? (uint32_t) (limit.rlim_cur - DESCRIPTOR_RESERVE)
+											   : 1;
+}
+
+/* The first configuration: everything whose size it fixes, then the server. */
+static void
+begin_serving(Listener *listener)
+{
+	uint32_t	wanted = listener->configuration.is.max_connections;
+	uint32_t	connections = reserve_descriptors(wanted);
+	uint64_t	seed[2];
+	const char *problem;
+
+	if (connections < wanted)
+	{
+		char line[128];
+		int	 length = snprintf(line, sizeof line,
+							   "the limit of open files leaves room for %u of %u connections",
+							   connections, wanted);
+
+		event_log(listener, LOG_LEVEL_WARNING, line, (size_t) length, clock_monotonic());
+	}
+
+	if (RAND_bytes((unsigned char *) seed, sizeof seed) != 1 ||
+		!connection_table_init(&listener->connections, connections) ||
+		(listener->addresses = address_table_new(connections, seed)) == NULL)
+		_exit(EXIT_NO_MEMORY);
+
+	process.serving = true;
+	problem = server_start(listener, &process.loop, process.sockets, process.socket_count);
+	if (problem != NULL)
+	{
+		event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
+		(void) channel_flush(listener->channel);
+		_exit(EXIT_NO_SERVER);
+	}
+}
+
+/* How often the timer looks: once a second, or often enough for short ping intervals. */
+static uint64_t
+timer_period(const Listener *listener)
+{
+	uint64_t period = (uint64_t) listener->configuration.is.ping_interval / 8;
+
+	return period < 10 ? 10 : period > 1000 ? 1000 : period;
+}
+
+static void
+configure(Listener *listener, const ListenerConfig *config)
+{
+	Micros old_interval = listener->configuration.is.ping_interval;
+
+	if (!configuration_set(&listener->configuration, config) ||
+		!assets_prepare(&listener->assets, config))
+		_exit(EXIT_NO_MEMORY);
+	listener->busy = config->busy;
+	process.period = timer_period(listener);
+
+	if (!process.serving)
+	{
+		begin_serving(listener);
+		return;
+	}
+	(void) server_reload(listener);
+	if (config->ping_interval != old_interval)
+		socket_reconfigured(listener, clock_monotonic());
+	uv_timer_stop(&process.timer);
+}
+
+/* An answer about a message: to a socket, or to a note that waits for it. */
+static void
+deliver(Listener *listener, const Command *command)
+{
+	Connection *connection =
+		process.serving ? connection_find(&listener->connections, command->connection) : NULL;
+
+	if (connection == NULL)
+		return;
+	if (connection->established)
+		socket_answered(listener, connection, command, clock_monotonic());
+	else
+		note_answered(listener, connection, command, clock_monotonic());
+}
+
+/* Takes one record from the worker. */
+static bool
+take_command(void *context, const uint8_t *body, size_t length)
+{
+	static Command command;
+	Listener	  *listener = context;
+
+	if (!command_decode(body, length, &command))
+		_exit(EXIT_BAD_RECORD);
+	switch (command.type)
+	{
+		case COMMAND_CONFIGURE:
+			configure(listener, &command.u.configure);
+			break;
+		case COMMAND_HEARTBEAT:
+			event_alive(listener, command.u.heartbeat, clock_monotonic());
+			break;
+		case COMMAND_BUSY:
+			listener->busy = command.u.busy;
+			break;
+		case COMMAND_ACK:
+		case COMMAND_STORED:
+		case COMMAND_REFUSED:
+			deliver(listener, &command);
+			break;
+	}
+	return true;
+}
+
+/* --- the loop --------------------------------------------------------------- */
+
+static void watch_channel(void);
+
+static void
+on_channel(uv_poll_t *handle, int status, int events)
+{
+	(void) handle;
+	if (status < 0)
+		_exit(EXIT_CHANNEL_CLOSED);
+	if ((events & (UV_READABLE | UV_DISCONNECT)) &&
+		channel_read(process.listener.channel, READ_BUDGET, take_command, &process.listener) ==
+			CHANNEL_CLOSED)
+		_exit(EXIT_CHANNEL_CLOSED);
+}
+
+/* Watches the channel for input, and for room while something waits to be written. */
+static void
+watch_channel(void)
+{
+	int events =
+		UV_READABLE | UV_DISCONNECT | (channel_pending(process.listener.channel) ? UV_WRITABLE : 0);
+
+	if (events == process.poll_events)
+		return;
+	process.poll_events = events;
+	uv_poll_start(&process.channel_poll, events, on_channel);
+}
+
+static void
+on_timer(uv_timer_t *handle)
+{
+	Micros now = clock_monotonic();
+
+	(void) handle;
+	socket_tick(&process.listener, now);
+	note_tick(&process.listener, now);
+}
+
+/* Just before the loop sleeps: what this turn had to say goes out in one write. */
+static void
+before_sleep(uv_prepare_t *handle)
+{
+	bool needed = process.listener.sockets.first != NULL || process.listener.notes.first != NULL;
+
+	(void) handle;
+	if (channel_flush(process.listener.channel) == CHANNEL_CLOSED)
+		_exit(EXIT_CHANNEL_CLOSED);
+	pressure_check(&process.listener, clock_monotonic());
+	watch_channel();
+
+	if (needed && !uv_is_active((uv_handle_t *) &process.timer))
+		uv_timer_start(&process.timer, on_timer, process.period, process.period);
+	else if (!needed)
+		uv_timer_stop(&process.timer);
+}
+
+/* --- the beginning ---------------------------------------------------------- */
+
+/* Reads the only argument and checks that the descriptors are what they should be. */
+static bool
+take_descriptors(int argc, char **argv)
+{
+	char	 *end;
+	long	  count;
+	int		  value;
+	socklen_t length = sizeof value;
+
+	if (argc != 2)
+		return false;
+	count = strtol(argv[1], &end, 10);
+	if (*end != '\0' || end == argv[1] || count < 1 || count > LISTENING_SOCKET_LIMIT)
+		return false;
+	if (getsockopt(CHANNEL_DESCRIPTOR, SOL_SOCKET, SO_DOMAIN, &value, &length) != 0 ||
+		value != AF_UNIX)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		length = sizeof value;
+		process.sockets[i] = FIRST_LISTENING_SOCKET + i;
+		if (getsockopt(process.sockets[i], SOL_SOCKET, SO_ACCEPTCONN, &value, &length) != 0 ||
+			value == 0)
+			return false;
+	}
+	process.socket_count = (int) count;
+	return true;
+}
+
+/* Asked to end: an end by the signal itself would look like a crash. */
+static void
+on_terminate(int number)
+{
+	(void) number;
+	_exit(EXIT_CHANNEL_CLOSED);
+}
+
+/* Gives up what it will never need. */
+static void
+drop_powers(void)
+{
+	(void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void) signal(SIGPIPE, SIG_IGN);
+	(void) signal(SIGHUP, SIG_IGN);
+	(void) signal(SIGTERM, on_terminate);
+	(void) signal(SIGINT, on_terminate);
+	(void) signal(SIGQUIT, on_terminate);
+}
+
+int
+main(int argc, char **argv)
+{
+	Listener *listener = &process.listener;
+
+	if (!take_descriptors(argc, argv))
+	{
+		fputs(
+			"pageviews_listener is started by the pageviews worker of a PostgreSQL server, not by hand\n",
+			stderr);
+		return EXIT_BY_HAND;
+	}
+	drop_powers();
+
+	/* The queue is finally sized by the number of connections, which nobody knows yet: room for any number. */
+	listener->channel = channel_new(CHANNEL_DESCRIPTOR, RECORD_LIMIT,
+									EVENT_QUEUE_SIZE + (size_t) UINT16_MAX * 4 * CLOSED_EVENT_SIZE);
+	listener->events_limit = EVENT_QUEUE_SIZE;
+	if (listener->channel == NULL || uv_loop_init(&process.loop) != 0 ||
+		uv_poll_init(&process.loop, &process.channel_poll, CHANNEL_DESCRIPTOR) != 0)
+		return EXIT_NO_MEMORY;
+	uv_prepare_init(&process.loop, &process.before_sleep);
+	uv_timer_init(&process.loop, &process.timer);
+
+	(void) event_ready(listener, clock_monotonic());
+	watch_channel();
+	uv_prepare_start(&process.before_sleep, before_sleep);
+	uv_run(&process.loop, UV_RUN_DEFAULT);
+	return EXIT_CHANNEL_CLOSED;
+}

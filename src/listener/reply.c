@@ -1,0 +1,99 @@
+/*
+ * reply.c
+ *	  Writing the server's side of the wire.
+ */
+#ifdef POSTGRES_H
+#error "the listener knows nothing of Postgres"
+#endif
+
+#include "reply.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* What snprintf() said, but 0 for what did not fit. */
+static size_t
+fitted(int length, size_t capacity)
+{
+	return length < 0 || (size_t) length >= capacity ? 0 : (size_t) length;
+}
+
+/* Copies clean text as the inside of a JSON string, NUL-terminated; cuts what does not fit. */
+static void
+escape(Text text, char *out, size_t capacity)
+{
+	size_t written = 0;
+
+	for (int i = 0; i < text.length && written + 7 <= capacity; i++)
+	{
+		unsigned char c = (unsigned char) text.data[i];
+
+		if (c == '"' || c == '\\' || c < 0x20)
+			written += (size_t) snprintf(out + written, 7, "\\u%04x", (unsigned) c);
+		else
+			out[written++] = (char) c;
+	}
+	out[written] = '\0';
+}
+
+size_t
+reply_hello(char *out, size_t capacity, WallMillis now, int32_t heartbeat)
+{
+	return fitted(snprintf(out, capacity,
+						   "{\"type\":\"hello\",\"now\":%" PRId64 ",\"heartbeat\":%" PRId32 "}",
+						   now, heartbeat),
+				  capacity);
+}
+
+static size_t
+reply_about_view(char *out, size_t capacity, const char *type, const Uuid *view, int32_t n)
+{
+	char id[UUID_TEXT_LENGTH + 1];
+
+	uuid_format(view, id);
+	return fitted(
+		snprintf(out, capacity, "{\"type\":\"%s\",\"view\":\"%s\",\"n\":%" PRId32 "}", type, id, n),
+		capacity);
+}
+
+size_t
+reply_acknowledged(char *out, size_t capacity, const Uuid *view, int32_t n)
+{
+	return reply_about_view(out, capacity, "ack", view, n);
+}
+
+size_t
+reply_stored(char *out, size_t capacity, const Uuid *view, int32_t n)
+{
+	return reply_about_view(out, capacity, "stored", view, n);
+}
+
+size_t
+reply_refused(char *out, size_t capacity, const Uuid *view, int32_t n, Text code, Text message)
+{
+	char id[UUID_TEXT_LENGTH + 1];
+	char escaped_code[6 * REFUSAL_CODE_LIMIT + 8];
+	char escaped_message[6 * REFUSAL_TEXT_LIMIT + 8];
+
+	uuid_format(view, id);
+	escape(code, escaped_code, sizeof escaped_code);
+	escape(message, escaped_message, sizeof escaped_message);
+	return fitted(snprintf(out, capacity,
+						   "{\"type\":\"refused\",\"view\":\"%s\",\"n\":%" PRId32
+						   ",\"code\":\"%s\",\"message\":\"%s\"}",
+						   id, n, escaped_code, escaped_message),
+				  capacity);
+}
+
+size_t
+reply_error(char *out, size_t capacity, Text code, Text message)
+{
+	char escaped_code[6 * REFUSAL_CODE_LIMIT + 8];
+	char escaped_message[6 * REFUSAL_TEXT_LIMIT + 8];
+
+	escape(code, escaped_code, sizeof escaped_code);
+	escape(message, escaped_message, sizeof escaped_message);
+	return fitted(snprintf(out, capacity, "{\"type\":\"error\",\"code\":\"%s\",\"message\":\"%s\"}",
+						   escaped_code, escaped_message),
+				  capacity);
+}

@@ -1,0 +1,548 @@
+/*
+ * server.c
+ *	  libwebsockets, behind a narrow gate.
+ *
+ * Debian's 4.1.6 has live asserts and known faults, all of them on ways that this
+ * file keeps shut: no extensions, no HTTP/2 (by ALPN and by upgrade), no mounts,
+ * no methods but GET and the POST of a note, one request a connection (what is
+ * pipelined behind another it reads from freed memory), no raw connections, no
+ * subprotocol but ours, and nothing of the library's that costs time per connection (its own
+ * listening, its validity timers, its limit of descriptors).  What a header of an
+ * upgrade says is only ever read by copying it.  Frames that a client did not mask
+ * the library takes like any others, and tells nobody: they do no harm here.
+ *
+ * The library's loop is the process's own (libuv).  The inherited listening
+ * sockets are watched by the library as plain descriptors; accept4() is ours
+ * (callers.c), so that the limits come before the library sees a byte.
+ */
+#ifdef POSTGRES_H
+#error "the listener knows nothing of Postgres"
+#endif
+
+#include "server.h"
+
+#include <libwebsockets.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "callers.h"
+#include "events.h"
+#include "http.h"
+#include "main.h"
+#include "note.h"
+#include "session.h"
+#include "socket.h"
+#include "tls.h"
+
+/* The library's number for a close frame, which its header does not name. */
+#define WRITE_CLOSE		  ((enum lws_write_protocol) 4)
+#define HEADER_DATA_LIMIT 8192 /* bytes of a request's head that the library keeps */
+
+_Static_assert(OUTGOING_HEADROOM >= LWS_PRE, "room for the library's frame");
+_Static_assert(RESPONSE_HEADROOM >= LWS_PRE, "room for the library's frame");
+
+/* There is one library in a process, so there is one of these. */
+static struct
+{
+	Listener		 *listener;
+	struct lws_vhost *vhost;
+	void			 *ssl_context; /* the library's; NULL without TLS */
+} server;
+
+/* --- reading a request ------------------------------------------------------ */
+
+/* Where a header goes in a Request; `name` is for those that the library has no token for. */
+typedef struct HeaderPlace
+{
+	size_t		offset;
+	int			token;
+	const char *name;
+} HeaderPlace;
+
+static const HeaderPlace header_places[] = {
+	{offsetof(Request, host), WSI_TOKEN_HOST, NULL},
+	{offsetof(Request, origin), WSI_TOKEN_ORIGIN, NULL},
+	{offsetof(Request, cookie), WSI_TOKEN_HTTP_COOKIE, NULL},
+	{offsetof(Request, user_agent), WSI_TOKEN_HTTP_USER_AGENT, NULL},
+	{offsetof(Request, accept_encoding), WSI_TOKEN_HTTP_ACCEPT_ENCODING, NULL},
+	{offsetof(Request, if_none_match), WSI_TOKEN_HTTP_IF_NONE_MATCH, NULL},
+	{offsetof(Request, content_length), WSI_TOKEN_HTTP_CONTENT_LENGTH, NULL},
+	{offsetof(Request, transfer_encoding), WSI_TOKEN_HTTP_TRANSFER_ENCODING, NULL},
+	{offsetof(Request, websocket_key), WSI_TOKEN_KEY, NULL},
+	{offsetof(Request, websocket_version), WSI_TOKEN_VERSION, NULL},
+	{offsetof(Request, websocket_protocols), WSI_TOKEN_PROTOCOL, NULL},
+	{offsetof(Request, forwarded_for), WSI_TOKEN_X_FORWARDED_FOR, NULL},
+	{offsetof(Request, forwarded_proto), 0, "x-forwarded-proto:"},
+	{offsetof(Request, purpose), 0, "purpose:"},
+	{offsetof(Request, sec_purpose), 0, "sec-purpose:"},
+	{offsetof(Request, gpc), 0, "sec-gpc:"}};
+
+/* Copies one header behind *at; an absent or unreasonable one is empty. */
+static Text
+copy_header(struct lws *wsi, const HeaderPlace *place, char **at, const char *end)
+{
+	Text text = {*at, 0};
+	int	 room = (int) (end - *at);
+	int	 length;
+
+	if (place->name != NULL)
+		length = lws_hdr_custom_copy(wsi, *at, room, place->name, (int) strlen(place->name));
+	else
+		length = lws_hdr_copy(wsi, *at, room, (enum lws_token_indexes) place->token);
+	if (length > 0)
+	{
+		text.length = (uint16_t) length;
+		*at += length;
+	}
+	return text;
+}
+
+/*
+ * Reads the request that the library holds; false when its method is none of
+ * ours.  The texts are good until the next call.
+ */
+static bool
+read_request(struct lws *wsi, Request *request)
+{
+	static char buffer[2 * HEADER_DATA_LIMIT];
+	char	   *at = buffer;
+	const char *end = buffer + sizeof buffer;
+	HeaderPlace path = {0, WSI_TOKEN_GET_URI, NULL};
+
+	*request = (Request){0};
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0)
+	{
+		request->post = true;
+		path.token = WSI_TOKEN_POST_URI;
+	}
+	request->path = copy_header(wsi, &path, &at, end);
+	if (request->path.length == 0)
+		return false;
+
+	for (size_t i = 0; i < sizeof header_places / sizeof header_places[0]; i++)
+	{
+		const HeaderPlace *place = &header_places[i];
+
+		*(Text *) ((char *) request + place->offset) = copy_header(wsi, place, &at, end);
+	}
+	request->repeated = lws_hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) > 0 ||
+						lws_hdr_fragment_length(wsi, WSI_TOKEN_ORIGIN, 1) > 0 ||
+						lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_COOKIE, 1) > 0;
+	return true;
+}
+
+/* --- HTTP ------------------------------------------------------------------- */
+
+/*
+ * Writes a response and frees it.  The connection ends with it, so this always
+ * returns -1, which a callback says to be closed behind what it wrote.
+ */
+static int
+write_response(struct lws *wsi, Response *response)
+{
+	(void) lws_write(wsi, response_bytes(response), response->length, LWS_WRITE_HTTP_HEADERS);
+	response_free(response);
+	return -1;
+}
+
+static int
+on_request(struct lws *wsi, Connection *connection)
+{
+	Request	 request;
+	Response response = {0};
+
+	connection->asked = true;
+	if (!read_request(wsi, &request))
+	{
+		server.listener->counters[COUNT_REFUSED_REQUEST]++;
+		return -1;
+	}
+	switch (http_request(server.listener, connection, &request, clock_now(), &response))
+	{
+		case HTTP_RESPOND:
+			return write_response(wsi, &response);
+		case HTTP_TAKE_BODY:
+			return 0;
+		case HTTP_HANG_UP:
+			break;
+	}
+	return -1;
+}
+
+static int
+on_body_complete(struct lws *wsi, Connection *connection)
+{
+	Response response = {0};
+
+	if (note_complete(server.listener, connection, clock_now(), &response))
+		return write_response(wsi, &response);
+	return connection->note != NULL ? 0 : -1;
+}
+
+static int
+on_http_writable(struct lws *wsi, Connection *connection)
+{
+	Response response = {0};
+
+	if (note_writable(server.listener, connection, clock_now(), &response))
+		return write_response(wsi, &response);
+	return 0;
+}
+
+/*
+ * Decides about an upgrade.  The token is copied, never read through the pointer
+ * that the library hands in: that may be stale.  Anything but "websocket" is cut
+ * off without a word.
+ */
+static int
+on_upgrade(struct lws *wsi, Connection *connection)
+{
+	char	 token[16];
+	Request	 request;
+	Response response = {0};
+	Moment	 now = clock_now();
+	int		 status = 400;
+
+	connection->asked = true;
+	if (lws_hdr_copy(wsi, token, sizeof token, WSI_TOKEN_UPGRADE) <= 0 ||
+		strcasecmp(token, "websocket") != 0)
+	{
+		server.listener->counters[COUNT_REFUSED_REQUEST]++;
+		return -1;
+	}
+	if (connection->note == NULL && read_request(wsi, &request))
+		status = http_check_upgrade(server.listener, connection, &request, now);
+	if (status == 0)
+	{
+		connection->approved = true;
+		return 0;
+	}
+	return http_refuse(&response, status, now.wall) ? write_response(wsi, &response) : -1;
+}
+
+/* The session's cookie goes on the 101. */
+static int
+on_add_headers(Connection *connection, struct lws_process_html_args *args)
+{
+	char   line[SESSION_LINE_LIMIT];
+	size_t length;
+
+	if (!connection->approved)
+		return 0;
+	length = session_line(&server.listener->configuration.is, connection->secure,
+						  &connection->session, clock_wall(), line, sizeof line);
+	if (length > 0 && args->max_len > 0 && length < (size_t) args->max_len)
+	{
+		memcpy(args->p, line, length);
+		args->p += length;
+	}
+	return 0;
+}
+
+/* --- sockets ---------------------------------------------------------------- */
+
+static int
+on_established(struct lws *wsi, Connection *connection)
+{
+	char user_agent[HEADER_DATA_LIMIT];
+	int	 length = lws_hdr_copy(wsi, user_agent, sizeof user_agent, WSI_TOKEN_HTTP_USER_AGENT);
+	Text text = {user_agent, (uint16_t) (length > 0 ? length : 0)};
+
+	if (!connection->approved)
+		return -1;
+	socket_opened(server.listener, connection, text, clock_now());
+	return 0;
+}
+
+static int
+on_receive(struct lws *wsi, Connection *connection, char *data, size_t length)
+{
+	Chunk chunk = {.data = data,
+				   .length = length,
+				   .binary = lws_frame_is_binary(wsi),
+				   .first = lws_is_first_fragment(wsi),
+				   .last = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0};
+
+	socket_received(server.listener, connection, &chunk, clock_monotonic());
+	return 0;
+}
+
+/*
+ * Begins the closing handshake.  The library would do it when a callback ends
+ * with -1, but Debian's build then closes a second time, as a test of itself, and
+ * the frame is never sent.  The browser's own close frame, or the deadline that
+ * socket.c set, ends the connection.
+ */
+static int
+send_close(struct lws *wsi, Connection *connection)
+{
+	uint8_t frame[LWS_PRE + 2];
+
+	connection->close_sent = true;
+	frame[LWS_PRE] = (uint8_t) (connection->close_code >> 8);
+	frame[LWS_PRE + 1] = (uint8_t) connection->close_code;
+	return lws_write(wsi, frame + LWS_PRE, 2, WRITE_CLOSE) < 0 ? -1 : 0;
+}
+
+static int
+on_socket_writable(struct lws *wsi, Connection *connection)
+{
+	Outgoing *outgoing;
+
+	if (connection->ping_wanted && !connection->close_sent)
+	{
+		/* A pong repeats it; one without a payload the library keeps to itself. */
+		uint8_t ping[LWS_PRE + 1];
+
+		connection->ping_wanted = false;
+		ping[LWS_PRE] = '.';
+		if (lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
+			return -1;
+	}
+	while (!lws_send_pipe_choked(wsi) && (outgoing = connection_next(connection)) != NULL)
+	{
+		int written =
+			lws_write(wsi, outgoing->data + OUTGOING_HEADROOM, outgoing->length, LWS_WRITE_TEXT);
+
+		free(outgoing);
+		if (written < 0)
+			return -1;
+	}
+	if (connection->first != NULL)
+		lws_callback_on_writable(wsi);
+	else if (connection->close_code != 0 && !connection->close_sent)
+		return send_close(wsi, connection);
+	return 0;
+}
+
+/* The library has let go: the slot is free for the next. */
+static void
+on_destroyed(Connection *connection)
+{
+	Listener *listener = server.listener;
+	Micros	  now = clock_monotonic();
+
+	connection->wire = NULL;
+	if (connection->established)
+		socket_closed(listener, connection, CLOSE_RESET, now);
+	note_abandon(listener, connection, now);
+	callers_release(listener, connection);
+}
+
+/* Hands an accepted socket to the library. */
+static void
+on_caller(Connection *connection, int descriptor)
+{
+	lws_adopt_desc_t adoption = {.vh = server.vhost,
+								 .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
+								 .fd.sockfd = descriptor,
+								 .opaque = connection};
+	struct lws		*wsi = lws_adopt_descriptor_vhost_via_info(&adoption);
+
+	/*
+	 * Without a handle, whoever was called back for it meanwhile (a TLS handshake
+	 * that failed at once) is destroyed later, and says so; the slot is its until then.
+	 */
+	if (wsi != NULL)
+		connection->wire = wsi;
+	else if (connection->used && connection->wire == NULL)
+		on_destroyed(connection);
+}
+
+/* --- the library's callback --------------------------------------------------- */
+
+/* What concerns the process and no connection. */
+static int
+on_library(struct lws *wsi, enum lws_callback_reasons reason, void *user)
+{
+	char problem[128];
+
+	switch (reason)
+	{
+		case LWS_CALLBACK_RAW_RX_FILE:
+			callers_take(server.listener, lws_get_socket_fd(wsi), on_caller);
+			return 0;
+		case LWS_CALLBACK_RAW_CLOSE_FILE:
+			/* A listening socket was lost; the next process inherits it anew. */
+			_exit(EXIT_NO_SERVER);
+		case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+			server.ssl_context = user;
+			if (tls_configure(user, &server.listener->configuration.is, problem, sizeof problem))
+				return 0;
+			event_log(server.listener, LOG_LEVEL_WARNING, problem, strlen(problem),
+					  clock_monotonic());
+			return 1;
+		case LWS_CALLBACK_RAW_ADOPT:
+		case LWS_CALLBACK_RAW_RX:
+			return -1;
+		default:
+			return 0;
+	}
+}
+
+static int
+on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
+{
+	Connection *connection = reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS
+								 ? NULL
+								 : lws_get_opaque_user_data(wsi);
+
+	if (connection == NULL)
+		return on_library(wsi, reason, user);
+	if (reason != LWS_CALLBACK_WSI_DESTROY)
+		connection->wire = wsi;
+
+	switch (reason)
+	{
+		case LWS_CALLBACK_HTTP:
+			return on_request(wsi, connection);
+		case LWS_CALLBACK_HTTP_BODY:
+			return note_body(connection, in, length) ? 0 : -1;
+		case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+			return on_body_complete(wsi, connection);
+		case LWS_CALLBACK_HTTP_WRITEABLE:
+			return on_http_writable(wsi, connection);
+		case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+			return on_upgrade(wsi, connection);
+		case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+			return connection->approved ? 0 : -1;
+		case LWS_CALLBACK_ADD_HEADERS:
+			return on_add_headers(connection, in);
+		case LWS_CALLBACK_ESTABLISHED:
+			return on_established(wsi, connection);
+		case LWS_CALLBACK_RECEIVE:
+			return on_receive(wsi, connection, in, length);
+		case LWS_CALLBACK_RECEIVE_PONG:
+			socket_pong(server.listener, connection, clock_monotonic());
+			return 0;
+		case LWS_CALLBACK_SERVER_WRITEABLE:
+			return on_socket_writable(wsi, connection);
+		case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+			event_closed(server.listener, connection, CLOSE_NORMAL, clock_monotonic());
+			/* An answer to our own close frame gets none. */
+			return connection->close_sent ? -1 : 0;
+		case LWS_CALLBACK_CLOSED:
+			/* Comes for upgrades that failed, too. */
+			if (connection->established)
+				socket_closed(server.listener, connection,
+							  callers_cause_of_end(lws_get_socket_fd(wsi)), clock_monotonic());
+			return 0;
+		case LWS_CALLBACK_CLOSED_HTTP:
+			callers_count_unread(server.listener, connection, lws_get_socket_fd(wsi));
+			note_abandon(server.listener, connection, clock_monotonic());
+			return 0;
+		case LWS_CALLBACK_WSI_DESTROY:
+			lws_set_opaque_user_data(wsi, NULL);
+			on_destroyed(connection);
+			return 0;
+		case LWS_CALLBACK_RAW_ADOPT:
+		case LWS_CALLBACK_RAW_RX:
+			return -1;
+		default:
+			return 0;
+	}
+}
+
+/* One protocol: what names none, or none of ours, falls to the first in the table. */
+static const struct lws_protocols protocols[] = {
+	{.name = "pageviews.v1", .callback = on_event, .rx_buffer_size = 512}, {0}};
+
+/* --- life ------------------------------------------------------------------- */
+
+/* What the library has to say may repeat what a peer sent. */
+static void
+on_log(int level, const char *line)
+{
+	(void) level;
+	event_log_library(server.listener, line, strlen(line), clock_monotonic());
+}
+
+const char *
+server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
+			 int descriptor_count)
+{
+	/* All zero: the library neither pings nor keeps a timer a connection. */
+	static const lws_retry_bo_t		 no_validity_timer;
+	void							*loops[] = {loop};
+	bool							 tls = listener->configuration.is.tls_certificate.length > 0;
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+		.protocols = protocols,
+		.vhost_name = "pageviews",
+		.server_string = "pageviews",
+		.alpn = "http/1.1",
+		.gid = (gid_t) -1,
+		.uid = (uid_t) -1,
+		.options =
+			LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+			LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
+			(tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX
+				 : 0),
+		.max_http_header_data = HEADER_DATA_LIMIT,
+		.timeout_secs = 5,
+		.timeout_secs_ah_idle = 5,
+		.retry_and_idle_policy = &no_validity_timer,
+		.foreign_loops = loops};
+	struct lws_context *context;
+
+	server.listener = listener;
+	lws_set_log_level(LLL_ERR, on_log);
+	context = lws_create_context(&info);
+	if (context == NULL)
+		return "the listener cannot set up libwebsockets "
+			   "(is its libuv plugin, libwebsockets-evlib-uv, installed?)";
+	server.vhost = lws_create_vhost(context, &info);
+	if (server.vhost == NULL)
+		return tls ? "the listener cannot serve TLS with what pageviews.ssl_cert_file and "
+					 "pageviews.ssl_key_file hold"
+				   : "the listener cannot set up libwebsockets";
+
+	for (int i = 0; i < descriptor_count; i++)
+	{
+		lws_sock_file_fd_type descriptor = {.filefd = descriptors[i]};
+
+		if (lws_adopt_descriptor_vhost(server.vhost, LWS_ADOPT_RAW_FILE_DESC, descriptor,
+									   protocols[0].name, NULL) == NULL)
+			return "the listener cannot watch its listening sockets";
+	}
+	return NULL;
+}
+
+bool
+server_reload(Listener *listener)
+{
+	char problem[128];
+
+	if (server.ssl_context == NULL ||
+		tls_configure(server.ssl_context, &listener->configuration.is, problem, sizeof problem))
+		return true;
+	event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
+	return false;
+}
+
+void
+server_want_write(Connection *connection)
+{
+	if (connection->wire != NULL)
+		lws_callback_on_writable(connection->wire);
+}
+
+void
+server_hold(Connection *connection, bool hold)
+{
+	if (connection->wire != NULL)
+		(void) lws_rx_flow_control(connection->wire, hold ? 0 : 1);
+}
+
+uint64_t
+server_received(const Connection *connection)
+{
+	return connection->wire != NULL ? callers_received(lws_get_socket_fd(connection->wire)) : 0;
+}
+
+void
+server_drop(Connection *connection)
+{
+	if (connection->wire != NULL)
+		lws_set_timeout(connection->wire, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+}

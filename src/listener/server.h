@@ -1,0 +1,38 @@
+/*
+ * server.h
+ *	  The door to libwebsockets: only server.c includes its header.
+ *
+ * The functions that name a connection do nothing once the library has let go
+ * of it.
+ */
+#ifndef PAGEVIEWS_SERVER_H
+#define PAGEVIEWS_SERVER_H
+
+#include "listener.h"
+
+struct uv_loop_s;
+
+/*
+ * Sets the library up on the loop and begins to take callers from the listening
+ * sockets.  Called once, when the first configuration is there.  NULL, or when the
+ * library will not have it a sentence that says so (its reasons are in the log).
+ */
+extern const char *server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
+								int descriptor_count);
+
+/* After a new configuration: a new certificate serves the connections to come. */
+extern bool server_reload(Listener *listener);
+
+/* Asks to be called (socket_writable(), note_writable()) when the connection can be written to. */
+extern void server_want_write(Connection *connection);
+
+/* Stops reading a websocket, or begins again. */
+extern void server_hold(Connection *connection, bool hold);
+
+/* Bytes that the kernel has taken from the peer, whatever they were; 0 when it does not know. */
+extern uint64_t server_received(const Connection *connection);
+
+/* Ends a connection at once, without a word; not from inside one of its own callbacks. */
+extern void server_drop(Connection *connection);
+
+#endif /* PAGEVIEWS_SERVER_H */

@@ -1,0 +1,39 @@
+/*
+ * session.h
+ *	  Which browser a request comes from: the cookie in, the cookie out.
+ *
+ * Needs OpenSSL's libcrypto; no Postgres, no libwebsockets.
+ */
+#ifndef PAGEVIEWS_SESSION_H
+#define PAGEVIEWS_SESSION_H
+
+#include "../common/clock.h"
+#include "../common/config.h"
+#include "../common/uuid.h"
+#include "request.h"
+
+/* Room for any Set-Cookie line. */
+#define SESSION_LINE_LIMIT 512
+
+/*
+ * The session that the request's cookie proves, else a fresh one; false only
+ * when there is no randomness to be had.
+ */
+extern bool session_of_request(const ListenerConfig *config, const Request *request, WallMillis now,
+							   Uuid *session);
+
+/*
+ * Writes "Set-Cookie: ...\r\n" for the session, issued now, with a terminating
+ * NUL; returns its length, 0 (and an empty string) when it cannot be made.
+ * `secure` says that the visitor came by TLS.
+ */
+extern size_t session_line(const ListenerConfig *config, bool secure, const Uuid *session,
+						   WallMillis now, char *out, size_t capacity);
+
+/* Whether this request must get no cookie: prefetched, or against the visitor's will. */
+extern bool session_is_unwelcome(const ListenerConfig *config, const Request *request);
+
+/* Whether the visitor objects to being counted, and that is respected. */
+extern bool session_is_opted_out(const ListenerConfig *config, const Request *request);
+
+#endif /* PAGEVIEWS_SESSION_H */

@@ -1,0 +1,24 @@
+/*
+ * tls.h
+ *	  TLS from memory: the worker read the files, the listener only sees their text.
+ *
+ * Needs OpenSSL; no Postgres, no libwebsockets.
+ */
+#ifndef PAGEVIEWS_TLS_H
+#define PAGEVIEWS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../common/config.h"
+
+/*
+ * Puts the certificate chain, the key and the oldest version allowed into an
+ * SSL_CTX.  Also on one that is in use: connections that are there keep what
+ * they began with.  False with a sentence in `problem` when something does not
+ * fit; the context is then as it was, but for the version.
+ */
+extern bool tls_configure(void *ssl_context, const ListenerConfig *config, char *problem,
+						  size_t problem_size);
+
+#endif /* PAGEVIEWS_TLS_H */

@@ -1,0 +1,48 @@
+/*
+ * settings.h
+ *	  Every pageviews.* setting, checked, described, in alphabetical order.
+ */
+#ifndef PAGEVIEWS_SETTINGS_H
+#define PAGEVIEWS_SETTINGS_H
+
+#include "postgres.h"
+
+#include "../common/config.h"
+
+/* No batch is larger, in rows. */
+#define BATCH_SIZE_LIMIT 10000
+
+extern char *setting_allowed_origins;	  /* "" means same host only */
+extern int	 setting_batch_size;		  /* rows a transaction */
+extern int	 setting_checkpoint_interval; /* ms */
+extern int	 setting_collector;			  /* 0: from the system identifier */
+extern int	 setting_cookie_max_age;	  /* s */
+extern char *setting_cookie_name;
+extern int	 setting_cookie_samesite; /* SameSite */
+extern char *setting_database;
+extern bool	 setting_demo;
+extern int	 setting_flush_interval; /* ms */
+extern int	 setting_heartbeat;		 /* ms */
+extern char *setting_keep_query_parameters;
+extern int	 setting_linger; /* ms */
+extern char *setting_listen_addresses;
+extern int	 setting_listeners;
+extern int	 setting_max_connections;
+extern int	 setting_max_connections_per_address;
+extern char *setting_path_prefix;
+extern int	 setting_ping_interval; /* ms */
+extern int	 setting_port;			/* 0: off */
+extern int	 setting_queue_size;	/* rows */
+extern bool	 setting_respect_gpc;
+extern int	 setting_retention; /* minutes, 0: for ever */
+extern char *setting_role;
+extern char *setting_ssl_cert_file;
+extern char *setting_ssl_key_file;
+extern int	 setting_ssl_min_protocol_version; /* TlsVersion */
+extern char *setting_trusted_proxies;
+extern int	 setting_write_timeout; /* ms */
+
+/* Defines them all; called once from _PG_init. */
+extern void settings_init(void);
+
+#endif /* PAGEVIEWS_SETTINGS_H */

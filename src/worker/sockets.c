@@ -1,0 +1,188 @@
+/*
+ * sockets.c
+ *	  The listening sockets, one an address, which every listener inherits.
+ *
+ * They belong to the worker, so that callers wait in the backlog while a
+ * listener restarts.  Without SO_REUSEPORT: a second cluster on the same port
+ * must be told, not handed a share of the visitors.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/ip.h"
+#include "utils/timestamp.h"
+
+#include "settings.h"
+#include "sockets.h"
+
+#define BACKLOG				  4096
+#define COMPLAINT_PATIENCE_MS 1000
+#define COMPLAINT_INTERVAL_MS 60000
+
+static int sockets[SOCKET_LIMIT];
+static int socket_count = 0;
+
+/*
+ * Whether to say that binding fails.  Not in the first second: after a crash
+ * the listeners of the worker before may hold the port for a moment.  Then once
+ * a minute, because the worker keeps trying.
+ */
+static bool
+may_complain(void)
+{
+	static TimestampTz first_try = 0;
+	static TimestampTz last_complaint = 0;
+	TimestampTz		   now = GetCurrentTimestamp();
+
+	if (first_try == 0)
+		first_try = now;
+	if (!TimestampDifferenceExceeds(first_try, now, COMPLAINT_PATIENCE_MS) ||
+		(last_complaint != 0 &&
+		 !TimestampDifferenceExceeds(last_complaint, now, COMPLAINT_INTERVAL_MS)))
+		return false;
+	last_complaint = now;
+	return true;
+}
+
+/* Binds and listens on one resolved address; -1 with errno set on failure. */
+static int
+bind_one(const struct addrinfo *address)
+{
+	int one = 1;
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+		(address->ai_family != AF_INET6 ||
+		 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
+		bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+
+	{
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+	}
+	return -1;
+}
+
+/*
+ * Binds every address that a name stands for.  A name with several (localhost
+ * is 127.0.0.1 and ::1) is served if at least one could be bound and no other
+ * is taken by somebody else.
+ */
+static bool
+bind_name(const char *name, bool complain)
+{
+	struct addrinfo	 hints;
+	struct addrinfo *found = NULL;
+	char			 port[16];
+	int				 result;
+	int				 bound = 0;
+	int				 failure = 0;
+
+	memset(&hints, 0, sizeof hints);
+	hints.ai_flags = AI_PASSIVE;
+	hints.ai_family = AF_UNSPEC;
+	hints.ai_socktype = SOCK_STREAM;
+	snprintf(port, sizeof port, "%d", setting_port);
+
+	result = pg_getaddrinfo_all(strcmp(name, "*") == 0 ? NULL : name, port, &hints, &found);
+	if (result != 0 || found == NULL)
+	{
+		if (complain)
+			ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+							  errmsg("pageviews could not look up the address \"%s\": %s", name,
+									 gai_strerror(result)),
+							  errhint("Correct pageviews.listen_addresses and restart.")));
+		return false;
+	}
+
+	for (struct addrinfo *address = found; address != NULL; address = address->ai_next)
+	{
+		int fd;
+
+		if (socket_count == SOCKET_LIMIT)
+			break;
+		fd = bind_one(address);
+		if (fd >= 0)
+		{
+			sockets[socket_count++] = fd;
+			bound++;
+		}
+		else if (failure == 0 || errno == EADDRINUSE || errno == EACCES)
+			failure = errno;
+	}
+	pg_freeaddrinfo_all(hints.ai_family, found);
+
+	if (bound > 0 && failure != EADDRINUSE && failure != EACCES)
+		return true;
+
+	errno = failure;
+	if (complain)
+		ereport(
+			WARNING,
+			(errcode_for_socket_access(),
+			 errmsg("pageviews could not listen on \"%s\", port %d: %m", name, setting_port),
+			 failure == EADDRINUSE
+				 ? errhint(
+					   "Is another server or another cluster using this port? Stop it, or change pageviews.port and restart.")
+				 : errhint("Correct pageviews.listen_addresses or pageviews.port and restart.")));
+	return false;
+}
+
+static void
+close_all(void)
+{
+	for (int i = 0; i < socket_count; i++)
+		close(sockets[i]);
+	socket_count = 0;
+}
+
+bool
+sockets_bind(void)
+{
+	char *names;
+	char *cursor;
+	bool  complain;
+	bool  all = true;
+
+	if (socket_count > 0)
+		return true;
+	complain = may_complain();
+
+	names = pstrdup(setting_listen_addresses);
+	cursor = names;
+	for (char *name; all && (name = strsep(&cursor, ", \t")) != NULL;)
+	{
+		if (*name != '\0')
+			all = bind_name(name, complain);
+	}
+	pfree(names);
+
+	if (all && socket_count > 0)
+		return true;
+	if (all && complain)
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("pageviews has no address to listen on"),
+			 errhint(
+				 "Set pageviews.listen_addresses, for example to \"localhost\", and restart.")));
+	close_all();
+	return false;
+}
+
+const int *
+sockets_bound(int *count)
+{
+	*count = socket_count;
+	return sockets;
+}

@@ -1,0 +1,87 @@
+/*
+ * store.h
+ *	  The only code that runs SQL: one short, bounded transaction a call.
+ *
+ * Every call connects to nothing and waits for nothing beyond its own timeouts
+ * (lock_timeout 200 ms, pageviews.write_timeout overall), works as
+ * pageviews.role inside a security-restricted context, leaves no transaction
+ * open and reports its activity and statistics.  It first takes hold of the
+ * extension (AccessShare on its row) so that it cannot vanish underneath;
+ * without the extension it does nothing and says STORE_ABSENT.  No call raises:
+ * errors become a result.  Called with cancels let through: both timeouts arrive
+ * as one.  A commit that waits for a standby in vain until write_timeout stands
+ * without it, as for every session that is cancelled there.
+ */
+#ifndef PAGEVIEWS_STORE_H
+#define PAGEVIEWS_STORE_H
+
+#include "postgres.h"
+
+#include "../common/config.h"
+#include "view.h"
+
+typedef enum StoreResult
+{
+	STORE_OK,
+	STORE_ABSENT, /* the extension is not there: wait quietly */
+	STORE_RETRY	  /* nothing was changed; logged (rate-limited), try again later */
+} StoreResult;
+
+typedef enum RowOutcome
+{
+	ROW_WAITING, /* the call did not come to it: nothing happened to it */
+	ROW_STORED,
+	ROW_REJECTED /* set aside in pageviews.rejected */
+} RowOutcome;
+
+/* Once, at the start of the worker, after it connected to the database. */
+extern void store_init(void);
+
+/*
+ * Looks for the extension, which is one catalog lookup: its oid, InvalidOid when
+ * it is not there.  False when that could not be found out now.
+ */
+extern bool store_extension(Oid *extension);
+
+/* From now on no call takes longer than this (ms), whatever pageviews.write_timeout says. */
+extern void store_hurry(int patience);
+
+/*
+ * Writes a batch: sessions that may be new, then views, leaf by leaf, in one
+ * transaction.  A row that can never be stored is found by halving the batch
+ * and set aside.  Fills one outcome a row; with STORE_RETRY some may be
+ * ROW_STORED already (committed on their own), the rest ROW_WAITING.
+ *
+ * STORE_RETRY without waiting while pageviews.forget_session() holds its lock,
+ * and while board_forgotten() says that a session is yet to be forgotten: take
+ * board_next_forgotten() before every call.
+ */
+extern StoreResult store_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes);
+
+/*
+ * Reads the cookie keys, newest first; makes one when there is none.  The newest
+ * signs.
+ */
+extern StoreResult store_cookie_keys(CookieKey keys[COOKIE_KEY_LIMIT], uint8_t *count);
+
+/* Makes the partitions of the previous, this and the next month if missing. */
+extern StoreResult store_make_partitions(WallMillis now);
+
+/*
+ * One step of pageviews.retention: drops one partition that lies wholly before
+ * now - retention; when there is none left, looks at the next thousand sessions
+ * for those that have no view any more.  `*dropped` says whether there may be
+ * more to do: call again soon (not at once: others want the worker too), else
+ * in an hour or so.
+ */
+extern StoreResult store_drop_partition(WallMillis now, bool *dropped);
+
+/*
+ * Closes, as END_RECOVERED, up to `limit` views that this collector left open
+ * before `before` and that `held` (registry_holds) does not claim.  `*closed`
+ * says how many; call again while it is `limit`.
+ */
+extern StoreResult store_recover(WallMillis before, uint32_t limit, bool (*held)(const Uuid *view),
+								 uint32_t *closed);
+
+#endif /* PAGEVIEWS_STORE_H */

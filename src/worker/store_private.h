@@ -1,0 +1,78 @@
+/*
+ * store_private.h
+ *	  What the files of the store share; nobody else includes it.
+ *
+ *	  store.c			one transaction: bounds, role, extension, errors
+ *	  store_rows.c		batches of views and their sessions
+ *	  store_rejected.c	rows that can never be stored
+ *	  store_upkeep.c	partitions, retention, recovery, cookie keys
+ */
+#ifndef PAGEVIEWS_STORE_PRIVATE_H
+#define PAGEVIEWS_STORE_PRIVATE_H
+
+#include "executor/spi.h"
+
+#include "store.h"
+
+#define STORE_MESSAGE_LIMIT 512
+
+/* Why a transaction could not store what it was given. */
+typedef struct StoreFailure
+{
+	bool by_data; /* trying again cannot help; nothing was logged */
+	int	 sqlstate;
+	char message[STORE_MESSAGE_LIMIT]; /* in the server's encoding */
+} StoreFailure;
+
+/*
+ * What a transaction does, between SPI_connect and SPI_finish with a snapshot
+ * pushed.  It raises to fail.  What it allocates is gone when it returns.
+ */
+typedef void (*StoreBody)(void *context);
+
+/*
+ * Runs a body in a transaction of its own, with every bound that store.h
+ * promises.  STORE_RETRY means that it was rolled back; `failure` says why.  A
+ * failure that is not by_data has been logged.  `activity` is what
+ * pg_stat_activity shows.
+ */
+extern StoreResult store_transact(const char *activity, StoreBody body, void *context,
+								  StoreFailure *failure);
+
+/* As above, for bodies whose failure is never by the data: it is logged. */
+extern StoreResult store_transact_simply(const char *activity, StoreBody body, void *context);
+
+/*
+ * Prepares and keeps a plan on first use, and runs it; raises if SPI fails.
+ * Only inside a StoreBody.  No argument is NULL.
+ */
+extern void store_prepare(SPIPlanPtr *plan, const char *query, int argument_count, Oid *types);
+extern void store_execute(SPIPlanPtr *plan, const char *query, int argument_count, Oid *types,
+						  Datum *values);
+
+/* The schema pageviews; only inside a transaction. */
+extern Oid store_schema(void);
+
+/* This cluster's number in views.collector. */
+extern int32 store_collector(void);
+
+/* The leaf for a month if it is there and attached, else InvalidOid. */
+extern Oid store_find_leaf(int year, int month);
+
+/* Makes the leaf for a month in a transaction of its own. */
+extern StoreResult store_make_leaf(int year, int month);
+
+/*
+ * Keeps pageviews.forget_session() out until the end of the transaction, without
+ * waiting; raises if it is at work, or has left a session that is not yet taken
+ * out of the queue that our rows came from.
+ */
+extern void store_keep_forgetters_out(void);
+
+/* Keeps a row that can never be stored in pageviews.rejected, in a transaction of its own. */
+extern StoreResult store_set_aside(const ViewRow *row, const StoreFailure *failure);
+
+/* Whether retention, or plain sense, lets rows of a month be stored at `now`. */
+extern bool store_month_is_wanted(int year, int month, WallMillis now);
+
+#endif /* PAGEVIEWS_STORE_PRIVATE_H */

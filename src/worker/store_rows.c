@@ -1,0 +1,514 @@
+/*
+ * store_rows.c
+ *	  Batches of views and their sessions.
+ *
+ * A batch is one transaction: the sessions first, then the views, leaf by leaf,
+ * each by one statement that unnests arrays and upserts; a row only gives way
+ * to a higher revision.  The plans are kept, one a leaf, a few at a time.
+ *
+ * When an error is about the data, the batch is halved, each half in a
+ * transaction of its own, down to the one row that is set aside.  A row that
+ * fails a check in C raises the same kind of error and takes the same way.
+ *
+ * The transaction first takes the lock on pageviews.sessions without waiting:
+ * pageviews.forget_session() holds it off, and what it erases must not be
+ * written after it.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "board.h"
+#include "datum.h"
+#include "settings.h"
+#include "store_private.h"
+
+StaticAssertDecl(sizeof(Uuid) == sizeof(pg_uuid_t), "a Uuid is a uuid datum");
+
+/* Months of one batch: an id is at most 7 days old when it is taken. */
+#define LEAF_PLAN_COUNT 4
+
+typedef struct LeafPlan
+{
+	Oid		   leaf;
+	SPIPlanPtr plan;
+	uint64	   last_used;
+} LeafPlan;
+
+static LeafPlan	  leaf_plans[LEAF_PLAN_COUNT];
+static uint64	  leaf_plan_uses;
+static SPIPlanPtr sessions_plan;
+
+/* Part of a batch; what store_transact() hands to write_body(). */
+typedef struct Batch
+{
+	const ViewRow **rows;
+	RowOutcome	   *outcomes;
+	uint32_t		count;
+	TimestampTz		deadline;	  /* of the whole call */
+	bool			leaf_missing; /* result: nothing was done for want of this leaf */
+	int				missing_year;
+	int				missing_month;
+} Batch;
+
+/* A month of a batch and its leaf. */
+typedef struct BatchLeaf
+{
+	int year;
+	int month;
+	Oid leaf;
+} BatchLeaf;
+
+/* One array to unnest: a datum a row. */
+typedef struct Column
+{
+	Oid	   type;
+	int16  length;
+	bool   by_value;
+	char   alignment;
+	Datum *values;
+	bool  *nulls;
+} Column;
+
+typedef enum ViewColumn
+{
+	VIEW_ID,
+	VIEW_SESSION,
+	VIEW_STARTED,
+	VIEW_ENDED,
+	VIEW_REVISION,
+	VIEW_ENGAGEMENT,
+	VIEW_FOCUSED,
+	VIEW_ACTIVE,
+	VIEW_NAVIGATION,
+	VIEW_REASON,
+	VIEW_SCROLL,
+	VIEW_SITE,
+	VIEW_PATH,
+	VIEW_NAME,
+	VIEW_QUERY,
+	VIEW_TITLE,
+	VIEW_REFERRER,
+	VIEW_PROPS,
+	VIEW_COLUMN_COUNT
+} ViewColumn;
+
+static const Oid view_types[VIEW_COLUMN_COUNT] = {
+	UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, INT4OID, INT2OID,
+	INT2OID, INT2OID, TEXTOID,		  TEXTOID,		  TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID};
+
+typedef enum SessionColumn
+{
+	SESSION_ID,
+	SESSION_CREATED,
+	SESSION_WIDTH,
+	SESSION_HEIGHT,
+	SESSION_USER_AGENT,
+	SESSION_LANGUAGE,
+	SESSION_TIME_ZONE,
+	SESSION_COLUMN_COUNT
+} SessionColumn;
+
+static const Oid session_types[SESSION_COLUMN_COUNT] = {UUIDOID, TIMESTAMPTZOID, INT4OID, INT4OID,
+														TEXTOID, TEXTOID,		 TEXTOID};
+
+/*
+ * A view keeps the session, site, path and navigation that it began with.  The
+ * enums travel as their codes; NAVIGATION_UNKNOWN and END_NONE, 0, are no member
+ * of the arrays: NULL.
+ */
+static const char view_query[] =
+	"INSERT INTO pageviews.%s AS stored ("
+	"view_id, session_id, started_at, ended_at, revision, engagement_ms, focused_ms, active_ms, collector,"
+	" navigation, end_reason, scroll_depth, site, path, name, query, title, referrer, props) "
+	"SELECT r.view_id, r.session_id, r.started_at, r.ended_at, r.revision,"
+	" r.engagement_ms, r.focused_ms, r.active_ms, $19,"
+	" ('{navigate,reload,back_forward,bfcache,spa,prerender,restore}'::pageviews.navigation[])[r.navigation],"
+	" ('{closed,navigated,lost,timeout,shutdown,recovered}'::pageviews.end_reason[])[r.end_reason],"
+	" r.scroll_depth, r.site, r.path, r.name, r.query, r.title, r.referrer, r.props "
+	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) AS r ("
+	"view_id, session_id, started_at, ended_at, revision, engagement_ms, focused_ms, active_ms,"
+	" navigation, end_reason, scroll_depth, site, path, name, query, title, referrer, props) "
+	"ON CONFLICT (view_id) DO UPDATE SET"
+	" ended_at = excluded.ended_at, revision = excluded.revision, engagement_ms = excluded.engagement_ms,"
+	" focused_ms = excluded.focused_ms, active_ms = excluded.active_ms, collector = excluded.collector,"
+	" end_reason = excluded.end_reason, scroll_depth = excluded.scroll_depth,"
+	" name = excluded.name, query = excluded.query,"
+	" title = excluded.title, referrer = excluded.referrer, props = excluded.props "
+	"WHERE excluded.revision > stored.revision";
+
+static const char sessions_query[] =
+	"INSERT INTO pageviews.sessions"
+	" (session_id, created_at, screen_width, screen_height, user_agent, language, time_zone) "
+	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) "
+	"ON CONFLICT (session_id) DO NOTHING";
+
+/* --- columns --------------------------------------------------------------- */
+
+/* Makes `count` columns with room for `rows` datums each, all of them NULL so far. */
+static Column *
+make_columns(const Oid *types, int count, uint32_t rows)
+{
+	Column *columns = palloc_array(Column, count);
+
+	for (int c = 0; c < count; c++)
+	{
+		columns[c].type = types[c];
+		get_typlenbyvalalign(types[c], &columns[c].length, &columns[c].by_value,
+							 &columns[c].alignment);
+		columns[c].values = palloc0_array(Datum, rows);
+		columns[c].nulls = palloc_array(bool, rows);
+		memset(columns[c].nulls, true, rows);
+	}
+	return columns;
+}
+
+/* Sets a datum of a row. */
+static void
+set_value(Column *column, uint32_t row, Datum value)
+{
+	column->values[row] = value;
+	column->nulls[row] = false;
+}
+
+/* Sets a text; an empty one stays NULL. */
+static void
+set_text(Column *column, uint32_t row, Text text)
+{
+	if (text.length > 0)
+		set_value(column, row, text_datum(text.data, text.length));
+}
+
+/* The arrays that the columns' first `rows` datums make, as arguments. */
+static void
+make_arrays(const Column *columns, int count, uint32_t rows, Oid *types, Datum *arguments)
+{
+	int dimension = (int) rows;
+	int lower_bound = 1;
+
+	for (int c = 0; c < count; c++)
+	{
+		types[c] = get_array_type(columns[c].type);
+		arguments[c] = PointerGetDatum(construct_md_array(
+			columns[c].values, columns[c].nulls, 1, &dimension, &lower_bound, columns[c].type,
+			columns[c].length, columns[c].by_value, columns[c].alignment));
+	}
+}
+
+/* --- leaves ---------------------------------------------------------------- */
+
+Oid
+store_find_leaf(int year, int month)
+{
+	char	  name[NAMEDATALEN];
+	Oid		  leaf;
+	HeapTuple tuple;
+	bool	  attached;
+
+	snprintf(name, sizeof name, "views_%04d_%02d", year, month);
+	leaf = get_relname_relid(name, store_schema());
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(leaf));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	attached = ((Form_pg_class) GETSTRUCT(tuple))->relispartition;
+	ReleaseSysCache(tuple);
+	return attached ? leaf : InvalidOid;
+}
+
+/* The kept plan that upserts into a leaf; the one used longest ago gives way to a new one. */
+static SPIPlanPtr *
+leaf_plan(Oid leaf)
+{
+	LeafPlan *found = &leaf_plans[0];
+
+	for (int i = 0; i < LEAF_PLAN_COUNT; i++)
+	{
+		if (leaf_plans[i].leaf == leaf)
+		{
+			found = &leaf_plans[i];
+			break;
+		}
+		if (leaf_plans[i].last_used < found->last_used)
+			found = &leaf_plans[i];
+	}
+	if (found->leaf != leaf)
+	{
+		if (found->plan != NULL)
+			SPI_freeplan(found->plan);
+		found->plan = NULL;
+		found->leaf = leaf;
+	}
+	found->last_used = ++leaf_plan_uses;
+	return &found->plan;
+}
+
+/* --- sessions -------------------------------------------------------------- */
+
+/*
+ * Which rows of a batch are the first of their session: their indexes in
+ * `first`; returns how many.  Open addressing, at most half full.
+ */
+static uint32_t
+first_of_sessions(const Batch *batch, uint32_t *first)
+{
+	uint32_t  size = pg_nextpower2_32(Max(batch->count * 2, 16));
+	uint32_t *table = palloc0_array(uint32_t, size);
+	uint32_t  count = 0;
+
+	for (uint32_t i = 0; i < batch->count; i++)
+	{
+		const Uuid *session = &batch->rows[i]->session;
+		uint32_t	slot;
+
+		memcpy(&slot, session->bytes + 8, sizeof slot);
+		for (slot &= size - 1; table[slot] != 0; slot = (slot + 1) & (size - 1))
+		{
+			if (uuid_equal(&batch->rows[table[slot] - 1]->session, session))
+				break;
+		}
+		if (table[slot] == 0)
+		{
+			table[slot] = i + 1;
+			first[count++] = i;
+		}
+	}
+	return count;
+}
+
+/* Inserts the batch's sessions that are not there yet. */
+static void
+write_sessions(const Batch *batch)
+{
+	uint32_t *first = palloc_array(uint32_t, batch->count);
+	uint32_t  count = first_of_sessions(batch, first);
+	Column	 *columns = make_columns(session_types, SESSION_COLUMN_COUNT, count);
+	Oid		  types[SESSION_COLUMN_COUNT];
+	Datum	  arguments[SESSION_COLUMN_COUNT];
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		const ViewRow		  *row = batch->rows[first[i]];
+		const PageDescription *page = &row->texts->page;
+
+		set_value(&columns[SESSION_ID], i, PointerGetDatum(row->session.bytes));
+		set_value(&columns[SESSION_CREATED], i, TimestampTzGetDatum(timestamp_of(row->started_at)));
+		if (page->screen_width > 0)
+			set_value(&columns[SESSION_WIDTH], i, Int32GetDatum(page->screen_width));
+		if (page->screen_height > 0)
+			set_value(&columns[SESSION_HEIGHT], i, Int32GetDatum(page->screen_height));
+		set_text(&columns[SESSION_USER_AGENT], i, row->texts->user_agent);
+		set_text(&columns[SESSION_LANGUAGE], i, page->language);
+		set_text(&columns[SESSION_TIME_ZONE], i, page->time_zone);
+	}
+	make_arrays(columns, SESSION_COLUMN_COUNT, count, types, arguments);
+	store_execute(&sessions_plan, sessions_query, SESSION_COLUMN_COUNT, types, arguments);
+}
+
+/* --- views ----------------------------------------------------------------- */
+
+/* Puts one row into the columns; raises for text that cannot be stored. */
+static void
+set_view(Column *columns, uint32_t i, const ViewRow *row)
+{
+	const PageDescription *page = &row->texts->page;
+
+	set_value(&columns[VIEW_ID], i, PointerGetDatum(row->view.bytes));
+	set_value(&columns[VIEW_SESSION], i, PointerGetDatum(row->session.bytes));
+	set_value(&columns[VIEW_STARTED], i, TimestampTzGetDatum(timestamp_of(row->started_at)));
+	if (row->ended_at != 0)
+		set_value(&columns[VIEW_ENDED], i, TimestampTzGetDatum(timestamp_of(row->ended_at)));
+	set_value(&columns[VIEW_REVISION], i, Int64GetDatum(row->revision));
+	set_value(&columns[VIEW_ENGAGEMENT], i, Int32GetDatum(row->engagement));
+	set_value(&columns[VIEW_FOCUSED], i, Int32GetDatum(row->focused));
+	set_value(&columns[VIEW_ACTIVE], i, Int32GetDatum(row->active));
+	set_value(&columns[VIEW_NAVIGATION], i, Int16GetDatum(page->navigation));
+	set_value(&columns[VIEW_REASON], i, Int16GetDatum(row->reason));
+	if (row->scroll >= 0)
+		set_value(&columns[VIEW_SCROLL], i, Int16GetDatum(row->scroll));
+	set_value(&columns[VIEW_SITE], i, text_datum(page->site.data, page->site.length));
+	set_value(&columns[VIEW_PATH], i, text_datum(page->path.data, page->path.length));
+	set_text(&columns[VIEW_NAME], i, page->name);
+	set_text(&columns[VIEW_QUERY], i, page->query);
+	set_text(&columns[VIEW_TITLE], i, page->title);
+	set_text(&columns[VIEW_REFERRER], i, page->referrer);
+	if (page->property_count > 0)
+		set_value(&columns[VIEW_PROPS], i, properties_datum(page));
+}
+
+/* Upserts the batch's rows of one month into its leaf. */
+static void
+write_leaf(const Batch *batch, const BatchLeaf *leaf)
+{
+	WallMillis	from = month_start(leaf->year, leaf->month);
+	WallMillis	until = month_start(leaf->year + leaf->month / 12, leaf->month % 12 + 1);
+	Column	   *columns = make_columns(view_types, VIEW_COLUMN_COUNT, batch->count);
+	Oid			types[VIEW_COLUMN_COUNT + 1];
+	Datum		arguments[VIEW_COLUMN_COUNT + 1];
+	SPIPlanPtr *plan = leaf_plan(leaf->leaf);
+	uint32_t	count = 0;
+
+	for (uint32_t i = 0; i < batch->count; i++)
+	{
+		const ViewRow *row = batch->rows[i];
+
+		if (row->started_at >= from && row->started_at < until)
+			set_view(columns, count++, row);
+	}
+	make_arrays(columns, VIEW_COLUMN_COUNT, count, types, arguments);
+	types[VIEW_COLUMN_COUNT] = INT4OID;
+	arguments[VIEW_COLUMN_COUNT] = Int32GetDatum(store_collector());
+	store_execute(plan, *plan != NULL ? NULL : psprintf(view_query, get_rel_name(leaf->leaf)),
+				  VIEW_COLUMN_COUNT + 1, types, arguments);
+}
+
+/*
+ * The leaves of a batch, returns how many; 0 if one is missing, which the batch
+ * then says.  Raises if a row's month is not kept, or for too many months.
+ */
+static int
+find_leaves(Batch *batch, BatchLeaf leaves[LEAF_PLAN_COUNT])
+{
+	int count = 0;
+
+	for (uint32_t i = 0; i < batch->count; i++)
+	{
+		BatchLeaf found;
+		int		  l = 0;
+
+		month_of(batch->rows[i]->started_at, &found.year, &found.month);
+		while (l < count && (leaves[l].year != found.year || leaves[l].month != found.month))
+			l++;
+		if (l < count)
+			continue;
+
+		found.leaf = store_find_leaf(found.year, found.month);
+		if (count == LEAF_PLAN_COUNT ||
+			(!OidIsValid(found.leaf) &&
+			 !store_month_is_wanted(found.year, found.month, clock_wall())))
+			ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+					errmsg("view began in a month that is not kept"));
+		if (!OidIsValid(found.leaf))
+		{
+			batch->leaf_missing = true;
+			batch->missing_year = found.year;
+			batch->missing_month = found.month;
+			return 0;
+		}
+		leaves[count++] = found;
+	}
+	return count;
+}
+
+void
+store_keep_forgetters_out(void)
+{
+	if (!ConditionalLockRelationOid(get_relname_relid("sessions", store_schema()),
+									RowExclusiveLock))
+		ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				errmsg("could not obtain lock on relation \"sessions\""));
+	if (!board_forgotten())
+		ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				errmsg("a session is to be forgotten first"));
+}
+
+/* The transaction of a batch; a StoreBody. */
+static void
+write_body(void *context)
+{
+	Batch	 *batch = context;
+	BatchLeaf leaves[LEAF_PLAN_COUNT];
+	int		  leaf_count;
+
+	batch->leaf_missing = false;
+	leaf_count = find_leaves(batch, leaves);
+	if (leaf_count == 0)
+		return;
+
+	store_keep_forgetters_out();
+	write_sessions(batch);
+	for (int l = 0; l < leaf_count; l++)
+		write_leaf(batch, &leaves[l]);
+}
+
+/* --- the batch -------------------------------------------------------------- */
+
+/*
+ * One transaction for a batch, and before it one for each leaf that is missing.
+ * With STORE_RETRY `failure` says whether the data is to blame.
+ */
+static StoreResult
+write_once(Batch *batch, StoreFailure *failure)
+{
+	StoreResult result;
+
+	for (int attempt = 0; attempt <= LEAF_PLAN_COUNT; attempt++)
+	{
+		result = store_transact("storing page views", write_body, batch, failure);
+		if (result != STORE_OK || !batch->leaf_missing)
+			return result;
+		result = store_make_leaf(batch->missing_year, batch->missing_month);
+		if (result != STORE_OK)
+			return result;
+	}
+	return STORE_RETRY;
+}
+
+/* Writes a batch, halving it where an error is about the data. */
+static StoreResult
+write_batch(const Batch *batch)
+{
+	Batch		 part = *batch;
+	StoreFailure failure;
+	StoreResult	 result = write_once(&part, &failure);
+
+	if (result == STORE_OK)
+	{
+		for (uint32_t i = 0; i < batch->count; i++)
+			batch->outcomes[i] = ROW_STORED;
+		return STORE_OK;
+	}
+	if (result == STORE_ABSENT || !failure.by_data)
+		return result;
+
+	if (batch->count == 1)
+	{
+		result = store_set_aside(batch->rows[0], &failure);
+		if (result == STORE_OK)
+			batch->outcomes[0] = ROW_REJECTED;
+		return result;
+	}
+
+	part.count = batch->count / 2;
+	result = write_batch(&part);
+	if (result != STORE_OK)
+		return result;
+	if (GetCurrentTimestamp() >= batch->deadline)
+		return STORE_RETRY;
+	part.rows = batch->rows + part.count;
+	part.outcomes = batch->outcomes + part.count;
+	part.count = batch->count - part.count;
+	return write_batch(&part);
+}
+
+StoreResult
+store_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes)
+{
+	Batch batch = {.rows = rows,
+				   .outcomes = outcomes,
+				   .count = count,
+				   .deadline =
+					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), setting_write_timeout)};
+
+	for (uint32_t i = 0; i < count; i++)
+		outcomes[i] = ROW_WAITING;
+	return count == 0 ? STORE_OK : write_batch(&batch);
+}

@@ -1,0 +1,47 @@
+/*
+ * upkeep.h
+ *	  What the store needs now and then: the extension, keys, partitions, recovery.
+ *
+ * A schedule around store.h: it notices that the extension came or went, reads
+ * the cookie keys, makes the months' partitions, drops old ones and closes what
+ * an earlier worker left open.  At most one transaction a call.
+ */
+#ifndef PAGEVIEWS_UPKEEP_H
+#define PAGEVIEWS_UPKEEP_H
+
+#include "postgres.h"
+
+#include "../common/config.h"
+#include "registry.h"
+#include "store.h"
+
+extern void upkeep_init(const Registry *registry);
+
+/* Does the one thing that is due; true when the cookie keys changed. */
+extern bool upkeep_run(Moment now);
+
+/* When upkeep_run() is next needed. */
+extern Micros upkeep_deadline(void);
+
+/* Everything is to be looked at again, now (somebody set our latch for it). */
+extern void upkeep_look_again(void);
+
+/* A row was set aside: an open row of its view may be left in the table. */
+extern void upkeep_row_rejected(void);
+
+/* The server stops: from now on no write takes longer than this (microseconds). */
+extern void upkeep_hurry(Micros patience);
+
+/* Cancels the write that runs, if one does.  For signal handlers. */
+extern void upkeep_cancel(void);
+
+/* Whether the extension is there and its partitions and keys are ready. */
+extern bool upkeep_extension_present(void);
+
+/* Copies the keys, the one that signs first; returns how many, 0 when there are none yet. */
+extern uint8_t upkeep_cookie_keys(CookieKey into[COOKIE_KEY_LIMIT]);
+
+/* store_write(), cancellable, and taking note of an extension that went. */
+extern StoreResult upkeep_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes);
+
+#endif /* PAGEVIEWS_UPKEEP_H */

@@ -1,0 +1,67 @@
+// Firefox closes its sockets before a page hears that it is left, so the page's
+// last word is a note.  Debian's Firefox ESR; the page drives itself.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { until } from "./cluster.mjs";
+import { lab } from "./lab.mjs";
+
+const it = lab({ browser: false });
+
+const PREFERENCES = {
+  "app.update.enabled": false,
+  "browser.aboutwelcome.enabled": false,
+  "browser.shell.checkDefaultBrowser": false,
+  "browser.startup.homepage_override.mstone": "ignore",
+  "datareporting.policy.dataSubmissionEnabled": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+  "toolkit.telemetry.reportingpolicy.firstRun": false,
+};
+
+test("Firefox's last word arrives", async () => {
+  const profile = mkdtempSync(join(tmpdir(), "pageviews-firefox-"));
+  writeFileSync(
+    join(profile, "user.js"),
+    Object.entries(PREFERENCES)
+      .map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});`)
+      .join("\n"),
+  );
+  const firefox = spawn(
+    process.env.FIREFOX ?? "/usr/bin/firefox-esr",
+    [
+      ...["--headless", "--no-remote", "--profile", profile],
+      it.site.origin + "/away/page",
+    ],
+    {
+      stdio: "ignore",
+      detached: true,
+      env: { ...process.env, HOME: profile },
+    },
+  );
+  try {
+    await until(
+      "the second page",
+      () => it.site.seen("/plain/after").length === 1,
+      60,
+    );
+    const [row] = await it.compare("Firefox, navigation", "/away/page");
+    assert.equal(row.end_reason, "closed");
+    assert.ok(it.site.requests.includes("POST /_view/note"));
+  } finally {
+    process.kill(-firefox.pid, "SIGKILL");
+    await new Promise((resolve) => firefox.once("exit", resolve));
+    await until("the profile is free", () => {
+      try {
+        rmSync(profile, { recursive: true, force: true });
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  }
+});

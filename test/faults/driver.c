@@ -1,0 +1,148 @@
+/*
+ * driver.c
+ *	  Seeded visitors against a server that is being broken, and their ledger.
+ *
+ *	driver --port N --ledger FILE [options]
+ *	  --visitors N	browsers at a time (100)
+ *	  --seconds N	how long new views begin (6); then everyone comes back and says
+ *					what is left, until all of it is stored
+ *	  --patience N	how long that may take (40)
+ *	  --backoff MS	the longest pause between two sockets of a browser (1000)
+ *	  --seed N		plays the same visitors again
+ *
+ * SIGUSR1 resets half of the sockets.  The ledger has a line a view: id, true
+ * visible ms, last n, acked, stored, ended by its visitor, gone for good, ms
+ * from the last report that was acknowledged to the end, code of a final refusal,
+ * when it ended and when `stored` came (ms since the epoch, 0: not).
+ * The last line of the output is "settled N of N", and the status 0, when
+ * nothing is left to be said.
+ */
+#include "driver.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SWEEP_MS 10
+
+Rules  rules = {.visitors = 100, .backoff_ms = 1000};
+Totals totals;
+
+static volatile sig_atomic_t resets;
+
+static void
+on_usr1(int signal)
+{
+	(void) signal;
+	resets = 1;
+}
+
+/* Reads the options; false when they make no sense. */
+static bool
+read_options(int argc, char **argv, const char **path, long *seconds, long *patience)
+{
+	static const struct option options[] = {
+		{"port", required_argument, NULL, 'p'},		{"ledger", required_argument, NULL, 'l'},
+		{"visitors", required_argument, NULL, 'v'}, {"seconds", required_argument, NULL, 's'},
+		{"patience", required_argument, NULL, 'w'}, {"backoff", required_argument, NULL, 'b'},
+		{"seed", required_argument, NULL, 'r'},		{NULL, 0, NULL, 0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+	{
+		switch (option)
+		{
+			case 'p':
+				rules.port = atol(optarg);
+				break;
+			case 'l':
+				*path = optarg;
+				break;
+			case 'v':
+				rules.visitors = atol(optarg);
+				break;
+			case 's':
+				*seconds = atol(optarg);
+				break;
+			case 'w':
+				*patience = atol(optarg);
+				break;
+			case 'b':
+				rules.backoff_ms = atol(optarg);
+				break;
+			case 'r':
+				rules.seed = strtoull(optarg, NULL, 10);
+				break;
+			default:
+				return false;
+		}
+	}
+	return rules.port > 0 && *path && rules.visitors > 0 && rules.backoff_ms > 0 && optind == argc;
+}
+
+/* One turn over everybody; how many have nothing left to say. */
+static long
+sweep(Visitor *visitors, int64_t now)
+{
+	long settled = 0;
+	bool reset = resets;
+
+	resets = 0;
+	for (long i = 0; i < rules.visitors; i++)
+	{
+		if (reset && visitor_roll(&visitors[i], 2))
+			visitor_reset(&visitors[i]);
+		visitor_sweep(&visitors[i], now);
+		settled += visitor_settled(&visitors[i]);
+	}
+	return settled;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sigaction action = {.sa_handler = on_usr1};
+	const char		*path = NULL;
+	long			 seconds = 6, patience = 40, settled;
+	Visitor			*visitors;
+
+	if (getrandom(&rules.seed, sizeof rules.seed / 2, 0) < 0 ||
+		!read_options(argc, argv, &path, &seconds, &patience))
+	{
+		fprintf(stderr, "usage: see the top of driver.c\n");
+		return 2;
+	}
+	visitors = calloc((size_t) rules.visitors, sizeof *visitors);
+	if (visitors == NULL || !wire_init() || sigaction(SIGUSR1, &action, NULL) < 0)
+	{
+		perror("driver");
+		return 2;
+	}
+	printf("seed %" PRIu64 "\n", rules.seed);
+	fflush(stdout);
+	rules.until = now_us() + seconds * 1000000;
+	for (long i = 0; i < rules.visitors; i++)
+		visitor_init(&visitors[i], (int) i);
+	do
+	{
+		wire_wait(SWEEP_MS);
+		rules.settling = now_us() >= rules.until;
+		settled = sweep(visitors, now_us());
+	} while (!rules.settling ||
+			 (settled < rules.visitors && now_us() < rules.until + patience * 1000000));
+	if (!ledger_write(path, now_us()))
+	{
+		perror(path);
+		return 2;
+	}
+	printf("views %ld sockets %ld deaths %ld watchdogs %ld notes %ld refused %ld errors %ld "
+		   "repeats %ld pages %ld\n",
+		   totals.views, totals.sockets, totals.deaths, totals.watchdogs, totals.notes,
+		   totals.refused, totals.errors, totals.repeats, totals.pages);
+	printf("settled %ld of %ld\n", settled, rules.visitors);
+	return settled == rules.visitors ? 0 : 1;
+}

@@ -1,0 +1,103 @@
+/*
+ * visitor.h
+ *	  One scripted visitor of the load generator, and the rules of the run.
+ */
+#ifndef PAGEVIEWS_VISITOR_H
+#define PAGEVIEWS_VISITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define INPUT_LIMIT 4096
+
+typedef enum HowToEnd
+{
+	END_SAID,  /* says `end`, and waits until it is stored */
+	END_FRAME, /* closes: with a close frame, */
+	END_FIN,   /* without a word, */
+	END_RST	   /* or by a reset */
+} HowToEnd;
+
+typedef struct Rules
+{
+	long	 port;
+	long	 views;		/* in all */
+	long	 visitors;	/* sockets at a time */
+	long	 hold_ms;	/* from the ack to the end */
+	long	 every_ms;	/* heartbeats in between, 0: none */
+	long	 addresses; /* 127.0.0.1 and so many in all */
+	HowToEnd how;
+	bool	 staged;  /* nothing ends yet */
+	bool	 resumes; /* comes back when its socket died */
+} Rules;
+
+typedef struct Latencies
+{
+	uint32_t *values; /* microseconds */
+	size_t	  count;
+	size_t	  capacity;
+} Latencies;
+
+typedef struct Totals
+{
+	long	  begun, acked, stored, closed, refused; /* views */
+	long	  deaths, failures, handshakes;			 /* sockets */
+	int64_t	  visible_total;						 /* ms, as the `end` messages said */
+	int64_t	  outage;								 /* us, the longest */
+	Latencies ack_times, stored_times;
+} Totals;
+
+typedef enum Step
+{
+	STEP_IDLE,		/* no socket, nothing to do */
+	STEP_AWAY,		/* no socket, comes back with its view when `due` */
+	STEP_SHAKING,	/* connecting, and until the 101 */
+	STEP_GREETING,	/* until the hello */
+	STEP_ANNOUNCED, /* until the ack of the `view` */
+	STEP_OPEN,		/* the page is being looked at */
+	STEP_ENDING		/* until it is stored */
+} Step;
+
+typedef struct Visitor
+{
+	int		 socket; /* -1: none */
+	int		 number;
+	Step	 step;
+	bool	 has_view;
+	char	 view[37];
+	int		 n;
+	int64_t	 born;	 /* of the view */
+	int64_t	 due;	 /* of the step's next action, or its deadline */
+	int64_t	 leaves; /* when the view ends */
+	int64_t	 sent;	 /* the message that an answer is awaited for */
+	int64_t	 died;	 /* 0, or since when it is without a socket */
+	int64_t	 said;	 /* visible, in its `end`; -1: not ended yet */
+	uint32_t length;
+	char	 input[INPUT_LIMIT];
+} Visitor;
+
+extern Rules  rules;
+extern Totals totals;
+
+/* Seeds ids and masks, and remembers the epoll descriptor for the sockets. */
+extern bool visitors_init(int poller);
+
+/* Its socket can be read or written. */
+extern void visitor_ready(Visitor *v, uint32_t events);
+
+/* Does what is due by `now`: begins, comes back, beats, leaves, gives up. */
+extern void visitor_sweep(Visitor *v, int64_t now);
+
+/* Microseconds on the monotonic clock. */
+static inline int64_t
+now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t) t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+#endif /* PAGEVIEWS_VISITOR_H */

@@ -1,0 +1,224 @@
+/*
+ * compare.h
+ *	  All that can be seen of a registry, compared with the model.
+ *
+ * The first difference is printed with the seed that repeats it; the rest of the
+ * sequence is then of no interest.
+ */
+#ifndef PAGEVIEWS_TEST_COMPARE_H
+#define PAGEVIEWS_TEST_COMPARE_H
+
+#include "model.h"
+#include "unit.h"
+
+static Registry	 *registry;
+static Queue	 *queue;
+static Recent	 *recent;
+static View		  board[MODEL_VIEWS]; /* as the registry showed it last */
+static bool		  shown[MODEL_VIEWS];
+static ModelReply replies[MODEL_REPLIES];
+static int		  reply_count;
+static bool		  ordered; /* the queue's order is that of the model */
+static bool		  failed;
+static uint64_t	  seed;
+
+static inline void
+expect(int64_t actual, int64_t expected, const char *what, int view)
+{
+	if (actual == expected || failed)
+		return;
+	failed = true;
+	printf("view %d: %s is %lld, the model says %lld (replay: property_test %llu)\n", view, what,
+		   (long long) actual, (long long) expected, (unsigned long long) seed);
+}
+
+static inline Uuid
+id_of(int number, int64_t time)
+{
+	Uuid id;
+
+	memset(id.bytes, 0, sizeof id.bytes);
+	for (int i = 0; i < 6; i++)
+		id.bytes[i] = (uint8_t) ((uint64_t) time >> (40 - 8 * i));
+	id.bytes[6] = 0x70;
+	id.bytes[8] = 0x80;
+	id.bytes[15] = (uint8_t) number;
+	return id;
+}
+
+static inline Uuid
+session_of(int number)
+{
+	Uuid id;
+
+	memset(id.bytes, 0, sizeof id.bytes);
+	id.bytes[0] = (uint8_t) number;
+	return id;
+}
+
+static inline ConnectionId
+connection_of(Who who)
+{
+	return who.life == 0 ? 0 : CONNECTION_ID((uint32_t) who.slot, (uint32_t) who.generation);
+}
+
+static inline void
+compare_texts(const ViewTexts *texts, const ModelView *view, int i)
+{
+	expect(texts->page.path.data[1] - 'a', view->path, "path", i);
+	expect(texts->page.title.length == 0 ? 0 : texts->page.title.data[1] - 'a' + 1, view->title,
+		   "title", i);
+}
+
+static inline void
+compare_row(const ViewRow *row, const ModelView *view, int i)
+{
+	expect(row->revision, view->row.revision, "revision", i);
+	expect(row->engagement, view->row.engagement, "engagement", i);
+	expect(row->focused, view->row.focused, "focused", i);
+	expect(row->active, view->row.active, "active", i);
+	expect(row->ended_at, view->row.ended_at, "ended_at", i);
+	expect(row->reason, view->row.reason, "reason", i);
+	expect(row->scroll, view->place == WAITING ? view->scroll : row->scroll, "scroll", i);
+	expect((int64_t) row->reply_to.connection, (int64_t) connection_of(view->row.who), "reply_to",
+		   i);
+	expect(row->session.bytes[0], view->session, "session", i);
+	expect(row->active <= row->focused && row->focused <= row->engagement, true, "order of figures",
+		   i);
+	if (view->place == WAITING)
+		compare_texts(row->texts, view, i);
+}
+
+static inline void
+compare_view(const View *view, const ModelView *expected, int i)
+{
+	expect(view->phase, expected->place == LOST ? VIEW_LOST : VIEW_OPEN, "phase", i);
+	expect(view->state, expected->state, "state", i);
+	expect(view->n, expected->n, "n", i);
+	expect(view->reported.elapsed, expected->told.elapsed, "elapsed", i);
+	expect(view->reported.visible, expected->told.visible, "visible", i);
+	expect(view->reported.gap, expected->told.gap, "gap", i);
+	expect(view->gap_credit, expected->given_back, "gap credit", i);
+	expect(view->lost_credit, expected->credit, "lost credit", i);
+	expect(view->session.bytes[0], expected->session, "session", i);
+	expect(view->scroll, expected->scroll, "scroll", i);
+	expect((int64_t) view->owner.connection, (int64_t) connection_of(expected->owner), "owner", i);
+	compare_texts(view->texts, expected, i);
+}
+
+static inline void
+compare_counts(void)
+{
+	RegistryCounts c = registry_counts(registry);
+
+	expect((int64_t) c.announced, model.announced, "announced", -1);
+	expect((int64_t) c.open, model_count(OPEN), "open", -1);
+	expect((int64_t) c.lost, model_count(LOST), "lost", -1);
+	expect((int64_t) c.queued, model_count(WAITING), "queued", -1);
+	expect((int64_t) c.stored, model_fate(STORED), "stored", -1);
+	expect((int64_t) c.rejected, model_fate(REJECTED), "rejected", -1);
+	expect((int64_t) c.refused, model_fate(REFUSED), "refused", -1);
+	expect((int64_t) c.dropped, model_fate(DROPPED), "dropped", -1);
+	expect((int64_t) (c.stored + c.rejected + c.open + c.lost + c.queued + c.refused + c.dropped),
+		   (int64_t) c.announced, "conservation", -1);
+	expect(registry_full(registry), !model_has_slot() || !model_has_room(), "full", -1);
+}
+
+static inline void
+compare_replies(void)
+{
+	expect(reply_count, model.reply_count, "answers", -1);
+	for (int i = 0; i < reply_count && i < model.reply_count; i++)
+	{
+		const ModelReply *a = &replies[i];
+		const ModelReply *e = &model.replies[i];
+
+		expect(a->view, e->view, "answered view", i);
+		expect(a->n, e->n, "answered n", i);
+		expect(a->what, e->what, "answer", i);
+		expect(a->to.listener, e->to.listener, "answered listener", i);
+		expect((int64_t) connection_of(a->to), (int64_t) connection_of(e->to),
+			   "answered connection", i);
+	}
+}
+
+static inline void
+compare_deadline(void)
+{
+	Micros deadline = INT64_MAX;
+
+	for (int i = 0; i < MODEL_IDS; i++)
+	{
+		const ModelView *view = &model.views[i];
+
+		if (view->place == LOST)
+			deadline = least(deadline, view->lost_since + MODEL_LINGER);
+		if ((view->place == OPEN || view->place == LOST) && view->checked)
+			deadline = least(deadline, view->checked_since + MODEL_CHECKPOINT);
+	}
+	expect(registry_deadline(registry), deadline, "deadline", -1);
+}
+
+static inline void
+compare_queue(void)
+{
+	const ViewRow *rows[MODEL_QUEUE];
+	uint32_t	   count = queue_peek(queue, rows, MODEL_QUEUE);
+	uint32_t	   expected = 0;
+	int64_t		   order = 0;
+	Micros		   oldest = INT64_MAX;
+
+	for (int i = 0; i < MODEL_IDS; i++)
+	{
+		expected += model.views[i].row.there;
+		if (model.views[i].row.there)
+			oldest = least(oldest, model.views[i].row.put_at);
+	}
+	expect(count, expected, "rows", -1);
+	expect(queue_oldest(queue), oldest, "oldest row", -1);
+	for (uint32_t i = 0; i < count && ordered; i++)
+	{
+		const ModelView *view = &model.views[rows[i]->view.bytes[15]];
+
+		expect(view->row.order > order, true, "place in the queue", rows[i]->view.bytes[15]);
+		order = view->row.order;
+	}
+}
+
+/* All that can be seen of the registry against the model. */
+static inline void
+compare(void)
+{
+	int on_board[MODEL_IDS];
+
+	memset(on_board, -1, sizeof on_board);
+	for (int slot = 0; slot < MODEL_VIEWS; slot++)
+	{
+		if (shown[slot])
+			on_board[board[slot].id.bytes[15]] = slot;
+	}
+	for (int i = 0; i < MODEL_IDS; i++)
+	{
+		const ModelView	  *view = &model.views[i];
+		const ViewRow	  *row = queue_find(queue, &view->id);
+		const RecentEntry *entry = recent_find(recent, &view->id);
+		bool			   held = view->place == OPEN || view->place == LOST;
+
+		expect(registry_holds(registry, &view->id), held, "held", i);
+		expect(on_board[i] >= 0, held, "shown", i);
+		if (held && on_board[i] >= 0)
+			compare_view(&board[on_board[i]], view, i);
+		expect(row != NULL, view->row.there, "waiting", i);
+		if (row != NULL)
+			compare_row(row, view, i);
+		expect(entry != NULL, view->known, "known", i);
+		if (entry != NULL)
+			expect(entry->revision, view->known_revision, "known revision", i);
+	}
+	compare_queue();
+	compare_counts();
+	compare_replies();
+	compare_deadline();
+}
+
+#endif /* PAGEVIEWS_TEST_COMPARE_H */

@@ -1,0 +1,314 @@
+/*
+ * model_rules.h
+ *	  What the model does when something happens: messages, losses, batches.
+ *
+ * The state that it works on, and what may become of one view, is in model.h.
+ */
+#ifndef PAGEVIEWS_TEST_MODEL_RULES_H
+#define PAGEVIEWS_TEST_MODEL_RULES_H
+
+#include "model.h"
+
+/* An id that is nowhere is heard of: what it counted as before is over, or forgotten. */
+static inline void
+model_enter(ModelView *view)
+{
+	bool remembered =
+		view->fate == REFUSED || ((view->fate == STORED || view->fate == REJECTED) && view->known);
+
+	if (!remembered)
+	{
+		model.ghosts[view->fate]++;
+		model.announced++;
+	}
+}
+
+static inline ViewVerdict
+model_refuse(ModelView *view, ViewVerdict verdict)
+{
+	if (!view->known && view->fate != REFUSED)
+	{
+		model_enter(view);
+		view->fate = REFUSED;
+	}
+	return verdict;
+}
+
+/* The title, by its number, from the 't' and a letter; 0 when there is none. */
+static inline int
+model_title(const ViewMessage *message)
+{
+	return message->page.title.length == 0 ? 0 : message->page.title.data[1] - 'a' + 1;
+}
+
+/* A view that is not there begins, or is told of when it is over. */
+static inline ViewVerdict
+model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
+{
+	int64_t			 age = model.now.wall - uuid_v7_time(&view->id);
+	ModelConnection *connection = model_connection(who);
+	Uuid			 id = view->id;
+
+	if (age > VIEW_AGE_LIMIT_MS || -age > VIEW_AHEAD_LIMIT_MS)
+		return model_refuse(view, VIEW_REFUSED_CLOCK);
+	if (!model_has_room() || (message->kind == MESSAGE_VIEW && !model_has_slot()))
+		return model_refuse(view, VIEW_REFUSED_BUSY);
+
+	model_enter(view);
+	*view = (ModelView){.id = id,
+						.known = view->known,
+						.known_revision = view->known_revision,
+						.known_order = view->known_order};
+	view->session = connection->session;
+	view->scroll = -1;
+	view->began_at = model.now.monotonic;
+	view->began_before = age;
+	view->written = -1;
+	view->path = message->page.path.data[1] - 'a';
+	view->title = model_title(message);
+	model_tell(view, message, 0, at);
+	view->given_back = 0;
+	if (message->kind == MESSAGE_END)
+	{
+		model_end(view, message->reason, who);
+		return VIEW_ACCEPTED;
+	}
+	view->checked = true;
+	view->checked_since = model.now.monotonic;
+	view->checked_order = ++model.order;
+	if (connection->note)
+		model_lose(view, END_LOST, at);
+	else
+	{
+		view->place = OPEN;
+		view->owner = who;
+		connection->live = (int) (view - model.views);
+	}
+	return VIEW_ACCEPTED;
+}
+
+/* A later message of a view that is held or waits. */
+static inline void
+model_go_on(ModelView *view, const ViewMessage *message, int64_t covered, Who who, Micros at)
+{
+	ModelConnection *connection = model_connection(who);
+
+	if (message->described && model_title(message) != 0)
+		view->title = model_title(message);
+	model_tell(view, message, covered, at);
+	if (message->kind == MESSAGE_END)
+	{
+		model_end(view, message->reason, who);
+		return;
+	}
+	if (view->place == WAITING && !model_has_slot())
+	{
+		model_credit(view, at);
+		model_write(view, END_LOST, who);
+		return;
+	}
+	if (view->place == WAITING)
+	{
+		view->row.there = false;
+		view->checked = true;
+		view->checked_since = model.now.monotonic;
+		view->checked_order = ++model.order;
+	}
+	view->place = OPEN;
+	if (!connection->note && connection->live < 0 &&
+		(message->kind == MESSAGE_VIEW || view->owner.life == 0))
+	{
+		model_detach(view);
+		view->owner = who;
+		connection->live = (int) (view - model.views);
+	}
+	if (view->owner.life == 0)
+		model_lose(view, END_LOST, at);
+	else
+		model_changed(view);
+}
+
+/* Judges a message on an open connection; answers it. */
+static inline void
+model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who who, Micros at)
+{
+	ModelConnection *connection = model_connection(who);
+	bool			 end = message->kind == MESSAGE_END;
+	bool			 nowhere = view->place == AWAY;
+	int64_t			 last = !nowhere ? view->n : view->known ? view->known_revision / 4 : 0;
+	bool			 ended = (view->place == WAITING && view->row.revision % 4 == 3) ||
+				 (nowhere && view->known && view->known_revision % 4 == 3);
+	bool moves_on = message->kind == MESSAGE_VIEW && connection->live >= 0 &&
+					&model.views[connection->live] != view;
+	ViewVerdict verdict = VIEW_ACCEPTED;
+
+	if (nowhere && view->known && view->fate == REJECTED)
+		verdict = VIEW_REFUSED_REJECTED;
+	else if (message->n <= last)
+	{
+		verdict = VIEW_REPEATED;
+		if (end && view->place == WAITING)
+			view->row.who = who;
+	}
+	else if (ended && !end)
+		verdict = VIEW_REFUSED_ENDED;
+	else if (nowhere && !message->described)
+		verdict = VIEW_REFUSED_UNKNOWN;
+	else
+	{
+		if (moves_on)
+		{
+			ModelView *other = &model.views[connection->live];
+
+			model_credit(other, at);
+			model_end(other, END_NAVIGATED, who);
+		}
+		if (nowhere)
+			verdict = model_begin(view, message, who, at);
+		else
+			model_go_on(view, message, covered, who, at);
+	}
+
+	if (verdict > VIEW_REPEATED)
+		model_reply(who, view, message->n, 100 + verdict);
+	else
+		model_reply(who, view, message->n, COMMAND_ACK);
+	if (verdict == VIEW_REPEATED && end && nowhere)
+		model_reply(who, view, message->n, COMMAND_STORED);
+}
+
+/* The next view, by its order in a line, that is due; NULL when none is. */
+static inline ModelView *
+model_due(bool lost)
+{
+	ModelView *due = NULL;
+
+	for (int i = 0; i < MODEL_IDS; i++)
+	{
+		ModelView *view = &model.views[i];
+
+		if (lost ? view->place != LOST : view->place != LOST && view->place != OPEN)
+			continue;
+		if (lost && view->lost_since + MODEL_LINGER > model.now.monotonic)
+			continue;
+		if (!lost &&
+			(!view->checked || view->checked_since + MODEL_CHECKPOINT > model.now.monotonic))
+			continue;
+		if (due == NULL ||
+			(lost ? view->lost_order < due->lost_order : view->checked_order < due->checked_order))
+			due = view;
+	}
+	return due;
+}
+
+static inline void
+model_tick(void)
+{
+	ModelView *view;
+
+	while ((view = model_due(true)) != NULL)
+		model_end(view, view->lost_reason, nobody);
+	while ((view = model_due(false)) != NULL)
+	{
+		view->checked = false;
+		if (4 * view->n > view->written)
+			model_changed(view);
+	}
+}
+
+static inline void
+model_close(Who who, EndReason reason, Micros until)
+{
+	ModelConnection *connection = model_connection(who);
+
+	if (connection->live >= 0)
+		model_lose(&model.views[connection->live], reason, until);
+	connection->open = false;
+}
+
+static inline void
+model_died(int listener, Micros at)
+{
+	for (int slot = 0; slot < MODEL_SLOTS; slot++)
+	{
+		ModelConnection *connection = &model.connections[listener][slot];
+
+		if (connection->open)
+			model_close((Who){listener, slot, model.lives[listener], connection->generation},
+						END_LOST, at);
+		connection->generation = 0;
+	}
+	model.lives[listener]++;
+}
+
+/* The row of a view was stored or set aside. */
+static inline void
+model_settle(ModelView *view, bool rejected)
+{
+	ModelView *oldest = NULL;
+	int		   known = 0;
+
+	view->row.there = false;
+	view->known_revision =
+		view->known ? most(view->known_revision, view->row.revision) : view->row.revision;
+	view->known = true;
+	view->known_order = ++model.order;
+	for (int i = 0; i < MODEL_IDS; i++)
+	{
+		known += model.views[i].known;
+		if (model.views[i].known &&
+			(oldest == NULL || model.views[i].known_order < oldest->known_order))
+			oldest = &model.views[i];
+	}
+	if (known > MODEL_RECENT)
+		oldest->known = false;
+	if (view->place == WAITING || rejected)
+	{
+		model_detach(view);
+		view->place = AWAY;
+		view->fate = rejected ? REJECTED : STORED;
+	}
+	model_reply(view->row.who, view, view->row.revision / 4,
+				rejected ? 100 + VIEW_REFUSED_REJECTED : COMMAND_STORED);
+}
+
+static inline uint32_t
+model_forget(int session)
+{
+	uint32_t count = 0;
+
+	for (int i = 0; i < MODEL_IDS; i++)
+	{
+		ModelView *view = &model.views[i];
+
+		if (view->place == AWAY || view->session != session)
+			continue;
+		model_detach(view);
+		view->place = AWAY;
+		view->row.there = false;
+		view->fate = DROPPED;
+		view->known = false;
+		count++;
+	}
+	return count;
+}
+
+static inline void
+model_shutdown(void)
+{
+	for (int i = 0; i < MODEL_IDS; i++)
+	{
+		ModelView *view = &model.views[i];
+		Who		   owner = view->owner;
+
+		if (view->place == OPEN)
+		{
+			model_credit(view, model.now.monotonic);
+			model_end(view, END_SHUTDOWN, owner);
+		}
+		else if (view->place == LOST)
+			model_end(view, view->lost_reason, nobody);
+	}
+}
+
+#endif /* PAGEVIEWS_TEST_MODEL_RULES_H */

@@ -1,0 +1,31 @@
+# The unit tests: every pure source, built with the address and undefined
+# behaviour sanitizers, and each test/unit/*_test.c, listener_*.c against them.
+# Part of the Makefile; a test ends with a line "N passed, N failed".
+
+UNIT_TESTS = $(sort $(wildcard test/unit/*_test.c test/unit/listener_*.c))
+UNIT_HELPERS = $(filter-out $(UNIT_TESTS),$(sort $(wildcard test/unit/*.c)))
+# In src/worker, what is fenced against Postgres says so itself.
+PURE_SOURCES = $(COMMON_SOURCES) $(sort $(shell grep -l 'ifdef POSTGRES_H' $(WORKER_SOURCES))) \
+	$(filter-out src/listener/main.c src/listener/server.c,$(sort $(wildcard src/listener/*.c)))
+UNIT_OBJS = $(patsubst %.c,build/unit/%.o,$(PURE_SOURCES) $(UNIT_HELPERS)) \
+	$(LISTENER_ASSETS:%.S=build/%.o)
+UNIT_PROGRAMS = $(UNIT_TESTS:test/unit/%.c=build/unit/%)
+UNIT_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all $(STRICT)
+UNIT_LIBS = -ljansson -luv -lssl -lcrypto -lz -lm
+
+build/unit/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(LISTENER_CPPFLAGS) -MMD -MP -c -o $@ $<
+
+build/unit/pure.a: $(UNIT_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $(UNIT_OBJS)
+
+$(UNIT_PROGRAMS): build/unit/%: build/unit/test/unit/%.o build/unit/pure.a
+	$(CC) $(UNIT_CFLAGS) -o $@ $< build/unit/pure.a $(UNIT_LIBS)
+
+-include $(UNIT_OBJS:.o=.d) $(UNIT_TESTS:%.c=build/unit/%.d)
+
+unit: $(UNIT_PROGRAMS)
+	@tools/unit $(UNIT_PROGRAMS)

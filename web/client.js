@@ -1,0 +1,600 @@
+/*
+ * client.js
+ *   The tracker: tells a pageviews server which page is being viewed, and for
+ *   how many milliseconds the visitor really could see it.
+ *
+ *     <script async src="/_view/client.js"></script>
+ *
+ *   data-name="..."        the first view's own name
+ *   data-props='{"a":1}'   the first view's properties, a flat JSON object
+ *   data-query="include"   a new query string is a new view
+ *   data-hash="include"    a new fragment is a new view
+ *   data-manual            no view by itself: the application calls pageviews.view()
+ *   data-frames="include"  count the page also when it is inside a frame
+ *
+ *   window.pageviews.view({ name, props }) begins a view by name, or names the one
+ *   that has just begun by itself for this address.  It is the only global.
+ *
+ * A view is one plain object, cumulative, which travels as it stands:
+ *
+ *     (prerendered) --> live --> ended, pending --> stored: forgotten
+ *                        ^ |
+ *                        +-+ the socket may come and go; the id stays
+ *
+ * `view` is the live one and belongs to this document alone.  `pending` holds
+ * those that ended and are not known to be stored; each also lies in
+ * localStorage, so that a later page can say it again.  A record of another tab
+ * is touched only once it has ended or its lease (`until`) is over.
+ *
+ * Every function that the browser or the page calls is guarded: nothing is ever
+ * thrown into the page.  No unload handler, and the socket closes in pagehide, so
+ * the back-forward cache works.
+ *
+ * The server replaces the one name in capitals that nothing here defines by an
+ * object: `keep` lists the query parameters that may leave the browser ("utm_*"
+ * is a prefix), `gpc` tells to respect Global Privacy Control.
+ */
+(() => {
+  // Whatever is thrown inside stays inside.
+  const guard = (inner) =>
+    function () {
+      try {
+        return inner.apply(this, arguments);
+      } catch (error) {
+        /* the page comes first */
+      }
+    };
+
+  guard(() => {
+    const KEY = "pageviews:"; // + id: one record a view in localStorage
+    const RECORDS = 20;
+    const WEEK = 7 * 864e5;
+    const MINUTE = 6e4;
+    const AWAY = 30 * MINUTE; // hidden for longer: a new view
+    const GAP = 15e3; // a clock that jumps further was asleep
+    const IDLE = 30e3; // input keeps a focused view active so long
+    const PATIENCE = 1e3; // how soon a view by itself must be named
+    const SETTLE = 100; // ms until an application has set its title
+    const MESSAGE_LIMIT = 4e3; // bytes
+
+    const settings = PAGEVIEWS_SETTINGS;
+    const script = document.currentScript;
+    const attributes = script.dataset;
+    const manual = "manual" in attributes;
+    const now = () => performance.now();
+    const timed = (type) => performance.getEntriesByType(type);
+    const STATES = ["hidden", "visible", "focused"];
+
+    let view; // the live view, or nothing
+    let shown; // description of the view that began last
+    let address; // what makes a view of its own, as of the last look
+    let state; // index into STATES: what held since `clock`
+    let told; // state of the last report
+    let clock; // when the figures were last brought up to date
+    let reported = 0; // when the live view was last reported
+    let touched = -IDLE; // last input
+    let seen = Date.now(); // when the page was last visible
+    let ticking; // interval while there is something to count
+    let settling; // timer while a title may still change
+    let waiting; // prerendered: what to call the view on activation
+    let automatic; // the live view was not asked for by the application
+
+    let socket;
+    let greeted; // the server said hello on this socket
+    let met; // the server said hello at least once
+    let spoken; // the live view is known on this socket
+    let unanswered; // when the first message without any answer went out
+    let failures = 0; // sockets in a row without an acknowledgement
+    let retry; // timer of the next connect
+    let heartbeat = 15e3; // until a hello says otherwise
+    let offset = 0; // the server's clock minus ours, ms
+    const pending = {};
+
+    // The window hears its document's events too.  None of those in use can hold up
+    // scrolling, and nothing is ever prevented.
+    const on = (types, listener) =>
+      types
+        .split(" ")
+        .forEach((type) => addEventListener(type, guard(listener), true));
+
+    // --- What may leave the browser -----------------------------------------
+
+    const kept = (parameter) =>
+      settings.keep.some(
+        (name) =>
+          parameter.split("=")[0] === name ||
+          (name.endsWith("*") && parameter.startsWith(name.slice(0, -1))),
+      );
+
+    // Origin, path and kept parameters of a web address; nothing for another.
+    const clean = guard((text) => {
+      const url = new URL(text);
+      const query = url.search.slice(1).split("&").filter(kept).join("&");
+      return /^http/.test(url.protocol)
+        ? (url.origin + url.pathname + (query && "?" + query)).slice(0, 1400)
+        : undefined;
+    });
+
+    // Puts an application's name and flat properties for a view into its description.
+    const describe = (page, options) => {
+      const { name, props } = options || {};
+      page.name = name && `${name}`.slice(0, 128);
+      page.props = {};
+      Object.keys(props || {})
+        .filter((key) => /^(st|nu|boo)/.test(typeof props[key]))
+        .slice(0, 16)
+        .forEach((key) => (page.props[key.slice(0, 64)] = props[key]));
+    };
+
+    // The JSON of something to send; texts that JSON allows and UTF-8 does not are mended.
+    const encode = (value) =>
+      JSON.stringify(value).replace(
+        /\\(?:\\|u(d[89a-f]..|0000))/g,
+        (all, bad) => (bad ? "\ufffd" : all),
+      );
+
+    // One message about a view; `full` when it has to describe the page too.
+    const message = (type, about, full) => {
+      const result = {
+        type,
+        view: about.id,
+        n: about.n,
+        state: STATES[about.state],
+        reason: about.reason,
+      };
+      for (const figure in about.figures)
+        result[figure] = Math.round(about.figures[figure]);
+      if (full) {
+        Object.assign(result, about.page);
+        if (new Blob([encode(result)]).size > MESSAGE_LIMIT)
+          result.props = result.name = undefined;
+      }
+      return result;
+    };
+
+    // --- Names and time -----------------------------------------------------
+
+    // Gives a view its UUID version 7: when it began by the server's clock, and its
+    // 74 random bits, which stay.
+    const stamp = (about) => {
+      const { elapsed } = about.figures;
+      const age = Date.now() - about.at;
+      const time = Math.round(
+        Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
+      )
+        .toString(16)
+        .padStart(12, "0");
+      about.id = time.slice(0, 8) + "-" + time.slice(8) + about.seed;
+    };
+
+    // Brings the figures up to date under the state that held, then reads the new one.
+    const tick = () => {
+      const before = clock;
+      clock = now();
+      const passed = clock - before;
+      if (view) {
+        const { figures } = view;
+        figures.elapsed += passed;
+        if (state) {
+          seen = Date.now();
+          const counted = passed > GAP ? 1e3 : passed;
+          figures.gap += passed - counted;
+          figures.visible += counted;
+          if (state > 1) {
+            figures.focused += counted;
+            figures.active += Math.min(
+              counted,
+              Math.max(0, touched + IDLE - before),
+            );
+          }
+          figures.scroll = Math.max(
+            figures.scroll,
+            Math.min(
+              100,
+              (100 * (scrollY + innerHeight)) /
+                document.documentElement.scrollHeight,
+            ) || 0,
+          );
+        }
+      }
+      state = document.hidden ? 0 : document.hasFocus() ? 2 : 1;
+      if (view) view.state = state;
+    };
+
+    // --- What waits in localStorage -----------------------------------------
+
+    // Writes a record; its lease tells other tabs when they may speak for it.
+    const save = guard((about) => {
+      about.until = Date.now() + (about.state ? MINUTE + heartbeat : AWAY);
+      localStorage[KEY + about.id] = JSON.stringify(about);
+    });
+
+    const forget = guard((about) => {
+      delete pending[about.id];
+      delete localStorage[KEY + about.id];
+    });
+
+    const keep = (about) => {
+      pending[about.id] = about;
+      save(about);
+    };
+
+    // Drops what is too old or too much, and adopts what nobody speaks for.
+    const adopt = guard((pruneOnly) => {
+      const records = [];
+      for (const key in localStorage)
+        guard(() => {
+          if (key.startsWith(KEY))
+            records.push({
+              ...JSON.parse(localStorage[key]),
+              id: key.slice(KEY.length),
+            });
+        })();
+      records
+        .sort((a, b) => b.at - a.at)
+        .forEach((record, index) => {
+          const age = Date.now() - record.at;
+          if (index >= RECORDS || !(age < WEEK && age > -WEEK)) forget(record);
+          else if (
+            !pruneOnly &&
+            !pending[record.id] &&
+            (record.reason || record.until < Date.now())
+          ) {
+            // Cut off in mid-view.  What the server acknowledged it knows better
+            // (it saw the end), so this only counts where the server lost it.
+            if (!record.reason && record.acknowledged) record.n--;
+            record.reason = record.reason || "closed";
+            pending[record.id] = record;
+          }
+        });
+    });
+
+    // --- The socket ---------------------------------------------------------
+
+    const ready = () => greeted && socket.readyState === 1;
+
+    const send = (what) => {
+      socket.send(encode(what));
+      unanswered = unanswered || now();
+    };
+
+    // Lets the socket go; what comes from it later is not heard.
+    const disconnect = () => {
+      const old = socket;
+      socket = greeted = spoken = unanswered = 0;
+      clearTimeout(retry);
+      if (old) {
+        old.onmessage = old.onclose = null;
+        old.close(1000);
+      }
+    };
+
+    // After a socket died: another one, later each time, only while visible.
+    const reconnect = () => {
+      disconnect();
+      if (state)
+        retry = setTimeout(
+          () => state && connect(),
+          Math.random() * Math.min(30e3, 500 * 2 ** failures++),
+        );
+    };
+
+    // Makes sure that a view has a socket, and a clock that ticks.
+    const connect = guard(() => {
+      clearTimeout(retry);
+      ticking = ticking || setInterval(guard(beat), 1e3);
+
+      if (socket || !view) return;
+      socket = new WebSocket(
+        new URL("socket", script.src).href.replace("http", "ws"),
+        "pageviews.v1",
+      );
+      unanswered = now();
+      socket.onmessage = guard((event) => receive(JSON.parse(event.data)));
+      socket.onclose = guard(reconnect);
+    });
+
+    const receive = (answer) => {
+      const { type, n } = answer;
+      const mine = view && answer.view === view.id;
+      const about = mine ? view : pending[answer.view];
+      const waited = now() - unanswered;
+      unanswered = 0;
+      if (type === "hello") {
+        greeted = met = 1;
+        heartbeat = answer.heartbeat || heartbeat;
+        // A hello that a busy page hears late says nothing about so small a difference.
+        offset = answer.now - Date.now();
+        if (!(Math.abs(offset) > waited)) offset = 0;
+        if (view && !settling) report();
+        adopt();
+        for (const id in pending) send(message("end", pending[id], 1));
+      } else if (type === "error") {
+        // Said something that no server understands: never again.
+        if (answer.code === "bad_message")
+          for (const id in pending) forget(pending[id]);
+      } else if (about) {
+        if (type === "refused") refused(about, mine, answer.code);
+        else {
+          failures = 0;
+          if (mine) {
+            about.mended = 0;
+            if (n >= about.n && !about.acknowledged) {
+              about.acknowledged = 1;
+              save(about);
+            }
+          } else if (type === "stored" && n >= about.n) forget(about);
+        }
+      }
+    };
+
+    // A refusal is final for that view, but for a wrong clock and a forgetful server.
+    const refused = (about, mine, code) => {
+      const badClock = code === "clock";
+      forget(about);
+      if (
+        (badClock || code === "unknown_view") &&
+        (about.mended = -~about.mended) < 4
+      ) {
+        if (badClock) stamp(about);
+        if (mine) {
+          spoken = 0;
+          report();
+        } else {
+          keep(about);
+          send(message("end", about, 1));
+        }
+      } else if (mine) {
+        view = 0;
+        // Another tab took this one for dead, and it is not.
+        if (code === "ended") begin("restore", shown);
+      }
+    };
+
+    // --- A view's life ------------------------------------------------------
+
+    // Tells how the live view stands, and keeps it in case nobody hears.
+    const report = () => {
+      tick();
+      titled();
+      told = state;
+      reported = clock;
+      if (!view.announced) {
+        forget(view);
+        stamp(view);
+        view.announced = ready() && encode(view.page);
+      }
+      view.n++;
+      view.acknowledged = 0;
+      if (ready()) {
+        send(message(spoken ? "state" : "view", view, !spoken));
+        spoken = 1;
+      }
+      save(view);
+    };
+
+    const titled = () => (view.page.title = document.title.slice(0, 200));
+
+    // What happens a second apart while the page is visible, or was a minute ago.
+    const beat = () => {
+      look();
+      if (!state) {
+        if (Date.now() - seen > MINUTE) {
+          clearInterval(ticking);
+          ticking = 0;
+          disconnect();
+        }
+      } else if (view) {
+        if (unanswered && clock - unanswered > 2 * heartbeat) reconnect();
+        titled();
+        if (clock - reported > heartbeat - 500 && !settling) report();
+      }
+    };
+
+    // Looks at the page again; tells at once when it was hidden or shown.
+    const look = () => {
+      tick();
+      if (!view || !told === !state) return;
+      if (state && Date.now() - seen > AWAY) {
+        finish("closed");
+        begin("restore", shown);
+      } else {
+        report();
+        if (state) connect();
+      }
+    };
+
+    // The path, and what else makes a view of its own here.
+    const locate = () =>
+      location.pathname +
+      [attributes.query && location.search, attributes.hash && location.hash];
+
+    // Starts the live view; what was live before has been finished.
+    const begin = (navigation, options) => {
+      tick();
+      address = locate();
+      told = state;
+      seen = Date.now();
+      spoken = 0;
+      const [entry = {}] = timed("navigation");
+      const [paint] = timed("paint");
+      // Whoever sees the page when this script comes has been seeing it since it was
+      // painted, unless it is known to have been hidden or prerendered meanwhile.
+      const early =
+        state &&
+        paint &&
+        !shown &&
+        !manual &&
+        !entry.activationStart &&
+        !timed("visibility-state")[1]
+          ? clock - paint.startTime
+          : 0;
+
+      const page = {
+        url: clean(location.href),
+        referrer: clean(
+          shown && navigation === "spa" ? shown.url : document.referrer,
+        ),
+        navigation:
+          navigation ||
+          (document.wasDiscarded
+            ? "restore"
+            : entry.activationStart
+              ? "prerender"
+              : entry.type),
+        language: navigator.language,
+        time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+        width: screen.width,
+        height: screen.height,
+      };
+      describe(page, options);
+      automatic = !page.name;
+      view = {
+        seed: "-7xxx-yxxx-xxxxxxxxxxxx".replace(/[xy]/g, (digit) => {
+          const random = crypto.getRandomValues(new Uint8Array(1))[0];
+          return (digit === "x" ? random & 15 : (random & 3) | 8).toString(16);
+        }),
+        n: 1, // one below the first message leaves room for adopt()
+        at: Date.now() - early,
+        state,
+        page,
+        figures: {
+          visible: early,
+          focused: 0,
+          active: 0,
+          elapsed: early,
+          gap: 0,
+          scroll: 0,
+        },
+      };
+      shown = page;
+      titled();
+      connect();
+      clearTimeout(settling);
+      settling = setTimeout(
+        guard(() => {
+          settling = 0;
+          if (view && !spoken) report();
+        }),
+        SETTLE,
+      );
+    };
+
+    // Ends the live view.  When the page is leaving and the socket is not there
+    // to hear it, the last word goes as a note.
+    const finish = (reason, leaving) => {
+      if (!view) return;
+      tick();
+      const about = view;
+      const known = spoken && about.announced === encode(about.page);
+      const heard = ready();
+      view = settling = clearTimeout(settling);
+      if (!about.id) stamp(about);
+      about.n++;
+      about.reason = reason;
+      keep(about);
+      if (heard) send(message("end", about, !known));
+      adopt(met);
+      if (leaving && !heard) {
+        const last = met ? [about.id] : Object.keys(pending).slice(-16);
+        navigator.sendBeacon(
+          new URL("note", script.src),
+          encode(last.map((id) => message("end", pending[id], 1))),
+        );
+      }
+    };
+
+    // The address changed: a new view if what counts of it did.  A redirect by
+    // replaceState within a view that nobody heard of yet is still that view.
+    const moved = (replaced) => {
+      const before = address;
+      address = locate();
+      if (!shown || manual || address === before) return;
+      if (view && replaced && !view.announced)
+        view.page.url = clean(location.href);
+      else {
+        finish("navigated");
+        begin("spa");
+      }
+    };
+
+    // --- What the page and the browser call ---------------------------------
+
+    const named = (options) => {
+      tick();
+      if (waiting) waiting = options || {};
+      else if (
+        view &&
+        automatic &&
+        address === locate() &&
+        view.figures.elapsed < PATIENCE
+      ) {
+        automatic = 0;
+        describe(view.page, options);
+        if (spoken) {
+          spoken = 0;
+          report();
+        }
+      } else {
+        finish("navigated");
+        begin(shown && "spa", options);
+      }
+    };
+
+    if (window.pageviews) return;
+    window.pageviews = { view() {} };
+    if (
+      !clean(location.href) ||
+      (settings.gpc && navigator.globalPrivacyControl) ||
+      (window !== top && !attributes.frames)
+    )
+      return;
+    window.pageviews.view = guard(named);
+
+    const first = {
+      name: attributes.name,
+      props: guard(() => JSON.parse(attributes.props))(),
+    };
+    const start = () => {
+      const options = waiting || first;
+      waiting = 0;
+      if (!manual || options !== first) begin("", options);
+    };
+
+    on("visibilitychange resume focus blur", look);
+    on("pointerdown pointermove keydown scroll timeupdate", (event) => {
+      if (!event.target.muted) touched = now();
+    });
+    on("pagehide", () => {
+      if (view) titled();
+      finish("closed", 1);
+      disconnect();
+    });
+    on("pageshow", (event) => {
+      if (event.persisted && shown) begin("bfcache", shown);
+    });
+
+    if (window.navigation)
+      navigation.addEventListener(
+        "currententrychange",
+        guard((event) => moved(event.navigationType === "replace")),
+      );
+    else {
+      const heed = guard(moved);
+      ["pushState", "replaceState"].forEach((method) => {
+        const original = history[method];
+        history[method] = function () {
+          const result = original.apply(this, arguments);
+          heed(method === "replaceState");
+          return result;
+        };
+      });
+      on("popstate hashchange", () => moved());
+    }
+
+    if (document.prerendering) {
+      waiting = first;
+      on("prerenderingchange", start);
+    } else start();
+  })();
+})();
