@@ -23,6 +23,10 @@ BEGIN { open $screen, '>&', \*STDOUT or die "stdout: $!"; $screen->autoflush(1) 
 use Getopt::Long qw(GetOptions);
 use Pageviews::Cluster;
 use Pageviews::Faults;
+use Pageviews::Faults::Processes;
+use Pageviews::Faults::Database;
+use Pageviews::Faults::Network;
+use Pageviews::Faults::Mix;
 use PostgreSQL::Test::Utils ();
 use Test::More;
 use Time::HiRes qw(time sleep);

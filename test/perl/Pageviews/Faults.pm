@@ -2,7 +2,8 @@
 #
 # A fault is a hash: name; seconds, how long visitors come; work, which breaks
 # things until it is told that the time is over and leaves everything mended;
-# forgets, when the worker's memory does not survive it.
+# forgets, when the worker's memory does not survive it.  This file holds the
+# list and what faults have in common; the faults are in Pageviews/Faults/.
 
 package Pageviews::Faults;
 
@@ -10,9 +11,12 @@ use strict;
 use warnings FATAL => 'all';
 
 use Carp qw(confess);
+use Exporter qw(import);
 use IPC::Run ();
 use Pageviews::Cluster;
 use Time::HiRes qw(time sleep);
+
+our @EXPORT = qw(fault again_and_again insist worker listener hit session session_pid started);
 
 my @all;
 
@@ -41,7 +45,7 @@ sub strike
 	return $blow;
 }
 
-# --- helpers ------------------------------------------------------------------------
+# --- what faults have in common ---------------------------------------------------
 
 # Calls until the visitors go, with a pause in between.
 sub again_and_again
@@ -124,170 +128,5 @@ sub started
 	insist($blow, 'SELECT 1');
 	$blow->{restarts}++;
 }
-
-# --- processes ------------------------------------------------------------------------
-
-fault 'none' => sub { };
-
-fault 'listener SEGV' => sub { again_and_again($_[0], 1, sub { hit($_[0], SEGV => listener($_[0])) }) };
-
-fault 'listener STOP' => sub {
-	my ($blow) = @_;
-	my $pid = listener($blow);
-
-	hit($blow, STOP => $pid);
-	Pageviews::Cluster::eventually('another listener', 20, sub { listener($blow) != $pid });
-}, seconds => 12;
-
-fault 'worker terminated' => sub {
-	again_and_again($_[0], 2, sub { insist($_[0], 'SELECT pg_terminate_backend(' . worker($_[0]) . ')'); $_[0]{restarts}++ });
-};
-
-fault 'worker cancelled' => sub {
-	again_and_again($_[0], 0.1, sub { insist($_[0], 'SELECT pg_cancel_backend(' . worker($_[0]) . ')') });
-};
-
-fault 'backend kill -9' => sub {
-	again_and_again($_[0], 2, sub {
-		my ($blow) = @_;
-		my $session = session($blow, 'SELECT pg_backend_pid()');
-
-		hit($blow, KILL => session_pid($session));
-		$session->{run}->kill_kill;
-		insist($blow, 'SELECT 1');
-	});
-}, forgets => 1;
-
-fault 'worker kill -9' => sub {
-	again_and_again($_[0], 2, sub { hit($_[0], KILL => worker($_[0])); insist($_[0], 'SELECT 1') });
-}, forgets => 1;
-
-fault 'postmaster kill -9' => sub {
-	my ($blow) = @_;
-	my $node = $blow->{node};
-	my @children = (worker($blow), listener($blow));
-
-	$node->kill9;
-	Pageviews::Cluster::eventually('nothing is left over', 20, sub { !grep { Pageviews::Cluster::alive($_) } @children });
-	# Where nobody reaps orphans its pid goes on as a zombie's, and its locks with it.
-	unlink $node->data_dir . '/postmaster.pid', map { $node->host . '/.s.PGSQL.' . $node->port . $_ } '', '.lock';
-	Pageviews::Cluster::eventually('a start', 20, sub { eval { $node->start(fail_ok => 1) } });
-	started($blow);
-}, forgets => 1;
-
-for my $mode (qw(immediate fast smart))
-{
-	fault "$mode stop" => sub {
-		again_and_again($_[0], 2, sub {
-			my ($blow) = @_;
-
-			$blow->{node}->stop($mode);
-			$blow->{node}->start;
-			started($blow);
-		});
-	}, forgets => $mode eq 'immediate';
-}
-
-# --- the database -------------------------------------------------------------------------
-
-fault 'table locked' => sub {
-	my ($blow) = @_;
-	my $session = session($blow, 'SELECT pg_backend_pid(); BEGIN; LOCK TABLE pageviews.views IN ACCESS EXCLUSIVE MODE');
-
-	session_pid($session);
-	sleep 10;
-	$session->{in} .= "COMMIT;\n\\q\n";
-	$session->{run}->finish;
-}, seconds => 12;
-
-# A trigger that raises in every transaction of which `when` holds.
-sub trigger
-{
-	my ($blow, $state, $when) = @_;
-
-	insist($blow, <<"EOT");
-CREATE OR REPLACE FUNCTION public.breaks() RETURNS trigger LANGUAGE plpgsql AS \$\$
-BEGIN
-	IF $when THEN
-		RAISE EXCEPTION 'broken by the test' USING ERRCODE = '$state';
-	END IF;
-	RETURN new;
-END \$\$;
-DROP TRIGGER IF EXISTS breaks ON pageviews.views;
-CREATE TRIGGER breaks BEFORE INSERT OR UPDATE ON pageviews.views FOR EACH ROW EXECUTE FUNCTION public.breaks();
-EOT
-}
-
-sub no_trigger
-{
-	insist($_[0], 'DROP TRIGGER IF EXISTS breaks ON pageviews.views; DROP FUNCTION IF EXISTS public.breaks()');
-}
-
-for my $row ([ 'disk full', '53100' ], [ 'serialization failure', '40001' ], [ 'deadlock', '40P01' ], [ 'lock timeout', '55P03' ])
-{
-	my ($name, $state) = @$row;
-
-	fault "$name for a while" => sub {
-		trigger($_[0], $state, 'true');
-		sleep 4;
-		no_trigger($_[0]);
-	};
-	fault "$name now and then" => sub {
-		trigger($_[0], $state, 'txid_current() % 3 = 0');
-		sleep 5;
-		no_trigger($_[0]);
-	};
-}
-
-fault 'error in every third batch' => sub {
-	trigger($_[0], 'XX000', 'txid_current() % 3 = 0');
-	sleep 5;
-	no_trigger($_[0]);
-};
-
-# A write takes so long that the signal comes in the middle of one.
-fault 'stop in mid-write' => sub {
-	trigger($_[0], 'XX000', 'random() < 0.1 AND pg_sleep(0.004) IS NULL');
-	again_and_again($_[0], 1.2, sub {
-		my ($blow) = @_;
-
-		$blow->{node}->stop(rand() < 0.5 ? 'smart' : 'fast');
-		$blow->{node}->start;
-		started($blow);
-	});
-	no_trigger($_[0]);
-}, seconds => 10;
-
-fault 'extension dropped and made' => sub {
-	my ($blow) = @_;
-
-	sleep 1;
-	insist($blow, 'DROP EXTENSION IF EXISTS pageviews');
-	sleep 1;
-	insist($blow, 'CREATE EXTENSION IF NOT EXISTS pageviews');
-	$blow->{fault}{counts_from} = insist($blow, 'SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)');
-}, forgets => 1, seconds => 9;
-
-# --- the network -----------------------------------------------------------------------------
-
-fault 'half of the connections reset' => sub { again_and_again($_[0], 0.5, sub { kill USR1 => $_[0]{driver} }) };
-
-# --- everything ----------------------------------------------------------------------------------
-
-fault 'random mix' => sub {
-	my @moves = (
-		sub { hit($_[0], SEGV => listener($_[0])) },
-		sub { hit($_[0], KILL => listener($_[0])) },
-		sub { kill USR1 => $_[0]{driver} },
-		sub { insist($_[0], 'SELECT pg_terminate_backend(' . worker($_[0]) . ')'); $_[0]{restarts}++ },
-		sub { insist($_[0], 'SELECT pg_cancel_backend(' . worker($_[0]) . ')') },
-		sub { hit($_[0], KILL => worker($_[0])); insist($_[0], 'SELECT 1') },
-		sub { $_[0]{node}->stop('fast'); $_[0]{node}->start; started($_[0]) },
-		sub { $_[0]{node}->stop('immediate'); $_[0]{node}->start; started($_[0]) },
-		sub { trigger($_[0], '40001', 'txid_current() % 2 = 0'); sleep 1; no_trigger($_[0]) },
-		sub { trigger($_[0], '53100', 'true'); sleep 1; no_trigger($_[0]) });
-
-	again_and_again($_[0], 0.3, sub { $moves[ int rand @moves ]->($_[0]) });
-}, forgets => 1, seconds => 15;
 
 1;

@@ -1,0 +1,14 @@
+# Faults of the network between visitors and listener.
+
+package Pageviews::Faults::Network;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Pageviews::Cluster;
+use Pageviews::Faults;
+use Time::HiRes qw(time sleep);
+
+fault 'half of the connections reset' => sub { again_and_again($_[0], 0.5, sub { kill USR1 => $_[0]{driver} }) };
+
+1;
