@@ -57,7 +57,8 @@ typedef struct Listener
 	uint64_t	  asked; /* sequence of the last heartbeat sent */
 	uint64_t	  answered;
 	Micros		  asked_at;
-	Micros		  heard_at; /* last answer, or start */
+	Micros		  heard_at;		/* when nothing was due from it last */
+	Micros		  last_word_at; /* when it wrote what it said last; or its start */
 	uint64_t	  connections;
 	uint64_t	  counters[LISTENER_COUNTER_COUNT]; /* of this incarnation */
 } Listener;
@@ -228,7 +229,7 @@ start(uint16_t index, Micros now)
 	}
 	listener->state = LISTENER_STARTING;
 	listener->asked = listener->answered = 0;
-	listener->asked_at = listener->heard_at = now;
+	listener->asked_at = listener->heard_at = listener->last_word_at = now;
 	wait_set_stale = true;
 }
 
@@ -237,6 +238,7 @@ start(uint16_t index, Micros now)
 typedef struct Reading
 {
 	uint16_t	index;
+	Micros		now;
 	const char *fault; /* why the listener cannot be trusted any more */
 } Reading;
 
@@ -273,6 +275,7 @@ take_record(void *context, const uint8_t *body, size_t length)
 		reading->fault = "it sent a malformed record";
 		return false;
 	}
+	listener->last_word_at = Max(listener->last_word_at, Min(event.at, reading->now));
 	switch (event.type)
 	{
 		case EVENT_READY:
@@ -300,7 +303,7 @@ take_record(void *context, const uint8_t *body, size_t length)
 static void
 read_channel(uint16_t index, Micros now)
 {
-	Reading reading = {index, NULL};
+	Reading reading = {index, now, NULL};
 
 	if (channel_read(listeners[index].channel, READ_BUDGET, take_record, &reading) ==
 		CHANNEL_CLOSED)
@@ -322,8 +325,8 @@ heartbeat(uint16_t index, Micros now)
 		listener->heard_at = now;
 	else if (now - listener->heard_at > HEARTBEAT_PATIENCE)
 	{
-		/* Nobody knows who was still there after its last sign of life. */
-		bury_since(index, "it did not answer for six seconds", listener->heard_at, now);
+		/* Nobody knows who was still there after its last word. */
+		bury_since(index, "it did not answer for six seconds", listener->last_word_at, now);
 		return;
 	}
 	if (listener->state == LISTENER_SERVING && listener->answered == listener->asked &&

@@ -58,7 +58,7 @@ sub serves
 
 # --- hanging while nothing happens --------------------------------------------------
 
-my $one = Pageviews::Cluster->running('one');
+my $one = Pageviews::Cluster->running('one', linger => '1s');
 my $four = Pageviews::Cluster->running('four', listeners => 4);
 my %worker = (one => $one->worker_pid, four => $four->worker_pid);
 
@@ -69,7 +69,13 @@ my $visitor = $four->visitor;
 my $view = $visitor->begin('/hangs');
 
 is(scalar @all, 4, 'four listeners run');
+my $away_at = time;
+my $never_back = $one->visitor;
+my $cut = $never_back->begin('/cut');
+
 hang($_) for $alone, @all;
+my $seen = 1000 * (time - $away_at);
+
 # Looking into /proc wakes nobody.
 within(10, 'one that hangs under an idle worker is replaced',
 	sub { grep { $_ != $alone } Pageviews::Cluster::children_of($worker{one}) });
@@ -81,6 +87,8 @@ within(4, 'four that hang are replaced', sub {
 ok(!grep({ Pageviews::Cluster::alive($_) } $alone, @all), '... and killed');
 within(5, 'the one serves', sub { $one->healthy });
 serves($one, '/replaced');
+cmp_ok($one->ended_row($cut->{view})->{engagement_ms}, '<=', $seen + 150,
+	'a page that nobody heard of again is credited up to the last word of the one that hung');
 within(5, 'the four serve', sub { $four->stats->{listeners_ready} == 4 && $four->healthy });
 my $back = $four->visitor(cookie => $visitor->cookie);
 
