@@ -11,7 +11,6 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 
-#include "../common/cookie.h"
 
 /* A random UUID, version 4. */
 static bool
@@ -26,7 +25,8 @@ mint_session(Uuid *session)
 
 /* Looks at each cookie of that name (paths and domains can make several); the first that proves itself wins. */
 static bool
-find_session(const ListenerConfig *config, Text header, WallMillis now, Uuid *session)
+find_session(const ListenerConfig *config, Text header, CookieSite site, WallMillis now,
+			 Uuid *session)
 {
 	const char *at = header.data;
 	const char *end = at + header.length;
@@ -47,8 +47,8 @@ find_session(const ListenerConfig *config, Text header, WallMillis now, Uuid *se
 
 			while (last > value && last[-1] == ' ')
 				last--;
-			if (cookie_verify(value, (size_t) (last - value), name, config->keys, config->key_count,
-							  now, config->cookie_max_age, session))
+			if (cookie_verify(value, (size_t) (last - value), name, &site, config->keys,
+							  config->key_count, now, config->cookie_max_age, session))
 				return true;
 		}
 		at = stop + 1;
@@ -60,21 +60,41 @@ bool
 session_of_request(const ListenerConfig *config, const Request *request, WallMillis now,
 				   Uuid *session)
 {
-	if (request->cookie.length > 0 && find_session(config, request->cookie, now, session))
+	if (request->cookie.length > 0 && 
+		find_session(config, request->cookie, cookie_site(request->host), now, session))
 		return true;
 	return mint_session(session);
 }
 
+/* Whether browsers take a cookie of this name only when it is Secure. */
+static bool
+needs_tls(Text name)
+{
+	static const char *const prefixes[] = {"__Host-", "__Secure-"};
+
+	for (int i = 0; i < 2; i++)
+	{
+		size_t length = strlen(prefixes[i]);
+
+		if (name.length >= length && memcmp(name.data, prefixes[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
 size_t
-session_line(const ListenerConfig *config, bool secure, const Uuid *session, WallMillis now,
-			 char *out, size_t capacity)
+session_line(const ListenerConfig *config, bool secure, const CookieSite *site,
+			 const Uuid *session, WallMillis now, char *out, size_t capacity)
 {
 	char		value[COOKIE_VALUE_LIMIT + 1];
 	const char *attributes;
 	int			length;
 
 	out[0] = '\0';
-	if (cookie_make(value, sizeof value, config->cookie_name, &config->keys[0], session, now) == 0)
+	if (needs_tls(config->cookie_name) && !secure)
+		return 0;
+	if (cookie_make(value, sizeof value, config->cookie_name, site, &config->keys[0], session,
+					now) == 0)
 		return 0;
 
 	/* A browser refuses None without Secure, so then it is Lax after all. */

@@ -9,6 +9,7 @@
 
 #include "../common/clock.h"
 #include "../common/config.h"
+#include "../common/cookie.h"
 #include "../common/uuid.h"
 #include "request.h"
 
@@ -23,12 +24,13 @@ extern bool session_of_request(const ListenerConfig *config, const Request *requ
 							   Uuid *session);
 
 /*
- * Writes "Set-Cookie: ...\r\n" for the session, issued now, with a terminating
- * NUL; returns its length, 0 (and an empty string) when it cannot be made.
- * `secure` says that the visitor came by TLS.
+ * Writes "Set-Cookie: ...\r\n" for the session at this site, issued now, with a
+ * terminating NUL; returns its length, 0 (and an empty string) when it cannot be
+ * made.  `secure` says that the visitor came by TLS; without it no browser would
+ * take a cookie whose name begins with __Host- or __Secure-, so there is none.
  */
-extern size_t session_line(const ListenerConfig *config, bool secure, const Uuid *session,
-						   WallMillis now, char *out, size_t capacity);
+extern size_t session_line(const ListenerConfig *config, bool secure, const CookieSite *site,
+						   const Uuid *session, WallMillis now, char *out, size_t capacity);
 
 /* Whether this request must get no cookie: prefetched, or against the visitor's will. */
 extern bool session_is_unwelcome(const ListenerConfig *config, const Request *request);

@@ -141,6 +141,14 @@ listener_config_make(ListenerConfig *config)
 	config->cookie_max_age = setting_cookie_max_age;
 	config->cookie_samesite = (SameSite) setting_cookie_samesite;
 	config->max_connections_per_address = setting_max_connections_per_address;
+	config->limits = (PeerLimits){.connection_rate = setting_max_connection_rate,
+								  .message_rate = setting_max_message_rate,
+								  .byte_rate = setting_max_byte_rate,
+								  .message_size = setting_max_message_size,
+								  .note_size = setting_max_note_size,
+								  .handshake_timeout = setting_handshake_timeout,
+								  .idle_timeout = setting_idle_timeout,
+								  .connection_age = setting_max_connection_age};
 	config->heartbeat = setting_heartbeat;
 	config->ping_interval = setting_ping_interval;
 	config->respect_gpc = setting_respect_gpc;
