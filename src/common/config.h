@@ -33,6 +33,17 @@ typedef enum SameSite
 
 #define SAMESITE_COUNT 3
 
+/* What makes requests those of one session. */
+typedef enum Identity
+{
+	IDENTITY_COOKIE = 0, /* a cookie, set by itself */
+	IDENTITY_DAILY,		 /* a hash by a secret of the day; a cookie after consent */
+	IDENTITY_NONE		 /* a session a socket; a cookie after consent */
+} Identity;
+
+#define IDENTITY_COUNT		3
+#define DAILY_SECRET_LENGTH 32 /* bytes */
+
 typedef enum TlsVersion
 {
 	TLS_1_2 = 0,
@@ -90,6 +101,8 @@ typedef struct ListenerConfig
 	Text	   cookie_name;
 	int32_t	   cookie_max_age; /* seconds */
 	SameSite   cookie_samesite;
+	Identity   identity;
+	uint8_t	   daily_secret[DAILY_SECRET_LENGTH]; /* in memory alone, another one each day */
 	uint8_t	   key_count; /* 1 .. COOKIE_KEY_LIMIT */
 	CookieKey  keys[COOKIE_KEY_LIMIT];
 	uint32_t   max_connections;				/* this listener's share; fixed while it lives */

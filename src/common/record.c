@@ -313,6 +313,8 @@ write_config(Writer *w, const ListenerConfig *config)
 	write_text(w, config->cookie_name);
 	write_i32(w, config->cookie_max_age);
 	write_u8(w, (uint8_t) config->cookie_samesite);
+	write_u8(w, (uint8_t) config->identity);
+	write_bytes(w, config->daily_secret, DAILY_SECRET_LENGTH);
 	write_u8(w, config->key_count);
 	for (int i = 0; i < config->key_count; i++)
 	{
@@ -342,6 +344,8 @@ read_config(Reader *r, ListenerConfig *config)
 	config->cookie_name = read_text(r, COOKIE_NAME_LIMIT);
 	config->cookie_max_age = read_figure(r);
 	config->cookie_samesite = (SameSite) read_enum(r, SAMESITE_COUNT);
+	config->identity = (Identity) read_enum(r, IDENTITY_COUNT);
+	read_bytes(r, config->daily_secret, DAILY_SECRET_LENGTH);
 	config->key_count = (uint8_t) read_enum(r, COOKIE_KEY_LIMIT + 1);
 	if (config->key_count == 0)
 		r->failed = true;

@@ -85,11 +85,14 @@ http_origin_is_allowed(Listener *listener, const Request *request)
 bool
 http_identify(Listener *listener, Connection *connection, const Request *request, WallMillis now)
 {
-	Origin origin;
-	char  *site;
+	Address visitor = callers_visitor(listener, connection, request->forwarded_for);
+	Origin	origin;
+	char   *site;
 
 	if (!origin_parse(request->origin, &origin) ||
-		!session_of_request(&listener->configuration.is, request, now, &connection->session))
+		!session_of_request(&listener->configuration.is, request, connection->consents, &visitor,
+							(Text){origin.host, (uint16_t) origin.length}, now,
+							&connection->session, &connection->keeps))
 		return false;
 	site = malloc(origin.length);
 	if (site == NULL)
@@ -131,10 +134,12 @@ respond_with_client(Listener *listener, Connection *connection, const Request *r
 {
 	const ListenerConfig *config = &listener->configuration.is;
 	char				  cookie[SESSION_LINE_LIMIT] = "";
+	Address				  nowhere = {{0}};
 	Uuid				  session;
+	bool				  keep;
 
 	if (!session_is_unwelcome(config, request) &&
-		session_of_request(config, request, now, &session))
+		session_of_request(config, request, false, &nowhere, text_of(""), now, &session, &keep) && keep)
 	{
 		CookieSite site = cookie_site(request->host);
 
@@ -242,7 +247,9 @@ is_upgrade(const Listener *listener, const Request *request)
 {
 	return !request->post && !request->repeated && request->host.length > 0 &&
 		   request->content_length.length == 0 && request->transfer_encoding.length == 0 &&
-		   is_route(listener, request->path, "/socket") &&
+		   (is_route(listener, request->path, "/socket") ||
+			is_route(listener, request->path, "/consent/true") ||
+			is_route(listener, request->path, "/consent/false")) &&
 		   request->websocket_key.length == KEY_LENGTH &&
 		   text_equal(request->websocket_version, text_of("13")) &&
 		   request_lists(request->websocket_protocols, SUBPROTOCOL);
@@ -271,6 +278,10 @@ http_check_upgrade(Listener *listener, Connection *connection, const Request *sa
 	if (!callers_pace_visitor(listener, connection, request->forwarded_for, now.monotonic) ||
 		!callers_count_visitor(listener, connection, request->forwarded_for))
 		return 429;
+	connection->consents = is_route(listener, request->path, "/consent/true");
+	connection->withdraws = is_route(listener, request->path, "/consent/false");
+	if (connection->withdraws)
+		heard.cookie = text_of("");
 	if (!http_identify(listener, connection, request, now.wall))
 		return 503;
 	return 0;

@@ -225,14 +225,17 @@ on_upgrade(struct lws *wsi, Connection *connection)
 static int
 on_add_headers(Connection *connection, struct lws_process_html_args *args)
 {
-	char   line[SESSION_LINE_LIMIT];
-	size_t length;
+	const ListenerConfig *config = &server.listener->configuration.is;
+	char				  line[SESSION_LINE_LIMIT];
+	size_t				  length;
 
-	if (!connection->approved)
+	if (!connection->approved || !(connection->keeps || connection->withdraws))
 		return 0;
-	length =
-		session_line(&server.listener->configuration.is, connection->secure,
-					 &connection->cookie_site, &connection->session, clock_wall(), line, sizeof line);
+	if (connection->withdraws)
+		length = session_line_withdrawn(config, connection->secure, line, sizeof line);
+	else
+		length = session_line(config, connection->secure, &connection->cookie_site,
+							  &connection->session, clock_wall(), line, sizeof line);
 	if (length > 0 && args->max_len > 0 && length < (size_t) args->max_len)
 	{
 		memcpy(args->p, line, length);

@@ -28,6 +28,7 @@ bool  setting_demo;
 int	  setting_flush_interval;
 int	  setting_handshake_timeout;
 int	  setting_heartbeat;
+int	  setting_identity;
 int	  setting_idle_timeout;
 char *setting_keep_query_parameters;
 int	  setting_linger;
@@ -60,6 +61,11 @@ int	  setting_write_timeout;
 static const struct config_enum_entry samesite_options[] = {{"lax", SAMESITE_LAX, false},
 															{"strict", SAMESITE_STRICT, false},
 															{"none", SAMESITE_NONE, false},
+															{NULL, 0, false}};
+
+static const struct config_enum_entry identity_options[] = {{"cookie", IDENTITY_COOKIE, false},
+															{"daily", IDENTITY_DAILY, false},
+															{"none", IDENTITY_NONE, false},
 															{NULL, 0, false}};
 
 static const struct config_enum_entry tls_options[] = {
@@ -344,6 +350,10 @@ define_visitor_settings(void)
 				false, PGC_SIGHUP);
 	define_int("pageviews.heartbeat", "How often a visible page reports its figures.", NULL,
 			   &setting_heartbeat, 15000, 1000, 300000, PGC_SIGHUP, GUC_UNIT_MS, NULL);
+	DefineCustomEnumVariable(
+		"pageviews.identity", "What makes views those of one session.",
+		"cookie; daily, a hash that a new secret makes useless each day; or none. Without cookie one is set only after pageviews.consent() in the page.",
+		&setting_identity, IDENTITY_COOKIE, identity_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_string("pageviews.keep_query_parameters",
 				  "Query parameters that are kept; all others never leave the browser.",
 				  "Names, or prefixes that end in *.", &setting_keep_query_parameters, "utm_*",

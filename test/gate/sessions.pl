@@ -144,4 +144,49 @@ subtest 'Global Privacy Control' => sub {
 	like($private->ask('/_view/client.js', 'X-Forwarded-Proto: https')->{cookies}[0], qr/; Secure/, 'a trusted proxy says that it was TLS');
 	$private->stands;
 };
+
+subtest 'without a cookie' => sub {
+	for my $identity (1, 2)
+	{
+		my $gate = Pageviews::Gate->start("sessions_identity_$identity", '-I', $identity, '-x', '127.0.0.1');
+		my @known;
+
+		# The session of a visitor from an address; the last Set-Cookie lands in $set.
+		my $set;
+		my $session = sub {
+			my ($from, %o) = @_;
+			my $before = () = $gate->reports =~ /^opened/mg;
+			my $client = $gate->visitor(agent => 'the same', headers => ["X-Forwarded-For: $from"], %o);
+			my @sessions;
+
+			$gate->wait_for('it is reported', sub { @sessions = $gate->reports =~ /^opened \d+ session=(\S+) .*\n/mg; @sessions > $before });
+			$set = $client->{cookies}[-1];
+			$client->close;
+			return $sessions[-1];
+		};
+		my $first = $session->('203.0.113.7');
+
+		is($set, undef, 'a socket sets no cookie');
+		is(scalar @{ $gate->ask('/_view/client.js')->{cookies} }, 0, 'nor does the tracker');
+		is($session->('203.0.113.7') eq $first ? 1 : 0, $identity == 1 ? 1 : 0, $identity == 1 ? 'the same visitor is known' : 'nobody is known');
+		isnt($session->('203.0.113.8'), $first, 'another address is another visitor');
+		isnt($session->('203.0.113.7', agent => 'other'), $first, 'another browser is another visitor');
+		$gate->tell('day');
+		$gate->counters;
+		isnt($session->('203.0.113.7'), $first, 'tomorrow nobody is known');
+
+		# Consent.
+		my $after = $session->('203.0.113.7', path => '/_view/consent/true');
+		my ($cookie) = ($set // '') =~ /^([^;]+)/;
+
+		like($set, qr/; Max-Age=5184000; HttpOnly/, 'with consent there is a cookie');
+		is($session->('203.0.113.9', cookie => $cookie, agent => 'other'), $after, '... which is known everywhere');
+		like($set, qr/^\Q@{[ $cookie =~ m{^([^.]+\.1\.[^.]+\.)} ]}\E/, '... and renewed');
+		isnt($session->('203.0.113.7', cookie => $cookie, path => '/_view/consent/false'), $after, 'without it nobody is known');
+		like($set, qr/^_pageviews_session=; Path=\/; Max-Age=0;/, '... and the cookie is taken away');
+		is($session->('203.0.113.7', path => '/_view/consent/true', cookie => $cookie), $after, 'who consents twice stays who they are');
+		$gate->refuses(1, [ 'another origin cannot consent for anybody', $gate->upgrade(path => '/_view/consent/true', Origin => 'http://evil.example'), 403 ]);
+		$gate->stands;
+	}
+};
 done_testing();

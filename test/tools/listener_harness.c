@@ -17,11 +17,12 @@
  *	  -T CERT,KEY	TLS, PEM files				-s N		SameSite (0 Lax, 1 Strict, 2 None)
  *	  -g			respect GPC					-d			demo site
  *	  -m			mute: no answers			-q			do not print messages and connections
+ *	  -I N			identity (0 cookie, 1 daily, 2 none)
  *	  -l NAME=N		a limit of PeerLimits		-u PATH		a Unix socket instead of a port
  *
  * Lines on its standard input are commands: busy, take, mute, speak, configure
  * (sends the configuration again, with the TLS files read anew), ping MS (the
- * same with another interval), beat (a heartbeat), garbage (a record that does
+ * same with another interval), day (the same with another secret of the day), beat (a heartbeat), garbage (a record that does
  * not decode), close.  End of input changes nothing.  It ends when the listener does,
  * and says how.
  */
@@ -207,6 +208,11 @@ take_line(char *line)
 		mute = line[0] == 'm';
 	else if (strcmp(line, "configure") == 0)
 		configure();
+	else if (strcmp(line, "day") == 0)
+	{
+		config.daily_secret[0]++;
+		configure();
+	}
 	else if (strncmp(line, "ping ", 5) == 0)
 	{
 		config.ping_interval = atoi(line + 5);
@@ -389,7 +395,7 @@ main(int argc, char **argv)
 	setvbuf(stdin, NULL, _IONBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	set_defaults();
-	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:gdmq")) != -1)
+	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:gdmq")) != -1)
 	{
 		switch (option)
 		{
@@ -425,6 +431,9 @@ main(int argc, char **argv)
 				break;
 			case 'l':
 				set_limit(optarg);
+				break;
+			case 'I':
+				config.identity = (Identity) atoi(optarg);
 				break;
 			case 'u':
 				unix_path = optarg;

@@ -199,13 +199,15 @@ session_of(const char *cookie_header)
 {
 	Request request = {.cookie = text_of(cookie_header), .host = text_of("example.com:81")};
 	Uuid	found = {{0}};
+	Address visitor = {{0}};
+	bool	keeps;
 
 	config.cookie_name = text_of("name");
 	config.cookie_max_age = MAX_AGE;
 	config.key_count = 2;
 	config.keys[0] = keys[0];
 	config.keys[1] = keys[1];
-	CHECK(session_of_request(&config, &request, NOW, &found));
+	CHECK(session_of_request(&config, &request, false, &visitor, text_of("example.com"), NOW, &found, &keeps));
 	return found;
 }
 
@@ -278,6 +280,84 @@ TEST(a_name_that_asks_for_tls_is_set_with_it_alone)
 	CHECK(session_line(&config, false, &site, &session, NOW, line, sizeof line) > 0);
 }
 
+/* The session of one visitor under this identity; *keeps as session_of_request() says. */
+static Uuid
+session_under(Identity identity, const char *cookie, bool consent, const char *from,
+			  const char *page, const char *agent, bool *keeps)
+{
+	Request request = {
+		.cookie = text_of(cookie), .host = text_of("example.com"), .user_agent = text_of(agent)};
+	Address visitor;
+	Uuid	found = {{0}};
+
+	config.identity = identity;
+	CHECK(address_parse(from, strlen(from), &visitor));
+	CHECK(session_of_request(&config, &request, consent, &visitor, text_of(page), NOW, &found,
+							 keeps));
+	return found;
+}
+
+TEST(a_daily_session_is_of_address_browser_site_and_day)
+{
+	bool keeps;
+	Uuid one = session_under(IDENTITY_DAILY, "", false, "192.0.2.1", "a.example", "Firefox", &keeps);
+	Uuid again =
+		session_under(IDENTITY_DAILY, "x=y", false, "192.0.2.1", "a.example", "Firefox", &keeps);
+	Uuid others[4];
+
+	CHECK(!keeps);
+	CHECK(uuid_equal(&one, &again));
+	CHECK_INT(one.bytes[6] >> 4, 8);
+	CHECK_INT(one.bytes[8] >> 6, 2);
+	others[0] =
+		session_under(IDENTITY_DAILY, "", false, "192.0.2.2", "a.example", "Firefox", &keeps);
+	others[1] =
+		session_under(IDENTITY_DAILY, "", false, "192.0.2.1", "b.example", "Firefox", &keeps);
+	others[2] =
+		session_under(IDENTITY_DAILY, "", false, "192.0.2.1", "a.exampleF", "irefox", &keeps);
+	config.daily_secret[31] ^= 1;
+	others[3] =
+		session_under(IDENTITY_DAILY, "", false, "192.0.2.1", "a.example", "Firefox", &keeps);
+	for (int i = 0; i < 4; i++)
+		CHECK(!uuid_equal(&one, &others[i]));
+}
+
+TEST(without_identity_nobody_is_the_same_twice)
+{
+	bool keeps = true;
+	Uuid one = session_under(IDENTITY_NONE, "", false, "192.0.2.1", "a.example", "x", &keeps);
+	Uuid two;
+
+	CHECK(!keeps);
+	two = session_under(IDENTITY_NONE, "", false, "192.0.2.1", "a.example", "x", &keeps);
+	CHECK(!uuid_equal(&one, &two));
+}
+
+TEST(consent_makes_a_session_that_is_kept)
+{
+	CookieSite here = cookie_site(text_of("example.com"));
+	char	   header[512];
+	bool	   keeps = false;
+	Uuid	   one;
+	Uuid	   found;
+
+	session_of("");
+	one = session_under(IDENTITY_DAILY, "", true, "192.0.2.1", "a.example", "x", &keeps);
+	CHECK(keeps);
+	CHECK_INT(one.bytes[6] >> 4, 4);
+	CHECK(cookie_make(value, sizeof value, text_of("name"), &here, &keys[0], &one, NOW) > 0);
+	snprintf(header, sizeof header, "name=%s", value);
+	for (int identity = 0; identity < IDENTITY_COUNT; identity++)
+	{
+		keeps = false;
+		found = session_under((Identity) identity, header, false, "192.0.2.9", "b.example", "y",
+							  &keeps);
+		CHECK(keeps);
+		CHECK(uuid_equal(&found, &one));
+	}
+	config.identity = IDENTITY_COOKIE;
+}
+
 TEST(no_cookie_for_a_prefetch_or_for_who_objects)
 {
 	Request request = {0};
@@ -315,6 +395,9 @@ main(int argc, char **argv)
 	RUN(a_new_session_is_random);
 	RUN(the_cookie_has_the_attributes_that_protect_it);
 	RUN(a_name_that_asks_for_tls_is_set_with_it_alone);
+	RUN(a_daily_session_is_of_address_browser_site_and_day);
+	RUN(without_identity_nobody_is_the_same_twice);
+	RUN(consent_makes_a_session_that_is_kept);
 	RUN(no_cookie_for_a_prefetch_or_for_who_objects);
 	return unit_finish();
 }
