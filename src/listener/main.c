@@ -31,8 +31,10 @@
 
 #include "events.h"
 #include "listener.h"
+#include "message.h"
 #include "note.h"
 #include "pressure.h"
+#include "sandbox.h"
 #include "server.h"
 #include "socket.h"
 
@@ -85,6 +87,35 @@ reserve_descriptors(uint32_t connections)
 											   : 1;
 }
 
+/* Says why there is no server, and ends. */
+static void __attribute__((noreturn)) give_up(Listener *listener, const char *problem)
+{
+	event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
+	(void) channel_flush(listener->channel);
+	_exit(EXIT_NO_SERVER);
+}
+
+/* Everything is open: gives up the right to open more, if that is wanted. */
+static void
+enter_sandbox(Listener *listener)
+{
+	char problem[256];
+	int	 refusal;
+
+	if (!listener->configuration.is.sandbox)
+		return;
+	refusal = sandbox_enter();
+	if (refusal != 0)
+	{
+		snprintf(problem, sizeof problem,
+				 "this system does not allow the sandbox, a seccomp filter (%s); "
+				 "set pageviews.sandbox = off to serve without it",
+				 strerror(refusal));
+		give_up(listener, problem);
+	}
+	listener->sandboxed = true;
+}
+
 /* The first configuration: everything whose size it fixes, then the server. */
 static void
 begin_serving(Listener *listener)
@@ -112,11 +143,10 @@ begin_serving(Listener *listener)
 	process.serving = true;
 	problem = server_start(listener, &process.loop, process.sockets, process.socket_count);
 	if (problem != NULL)
-	{
-		event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
-		(void) channel_flush(listener->channel);
-		_exit(EXIT_NO_SERVER);
-	}
+		give_up(listener, problem);
+	message_prepare();
+	enter_sandbox(listener);
+	event_alive(listener, 0, clock_monotonic());
 }
 
 /* How often the timer looks: once a second, or often enough for short ping intervals. */

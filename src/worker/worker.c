@@ -244,6 +244,7 @@ publish(void)
 
 	stats.listeners_wanted = listeners.wanted;
 	stats.listeners_ready = listeners.ready;
+	stats.listeners_sandboxed = listeners.sandboxed;
 	stats.listener_restarts = listeners.restarts;
 	stats.connections = listeners.connections;
 	memcpy(stats.listener_counters, listeners.counters, sizeof stats.listener_counters);
