@@ -77,7 +77,12 @@ build/%.o: %.S $(wildcard web/*.js web/demo/*)
 	@mkdir -p $(@D)
 	$(CC) -Wa,-I$(CURDIR) -c -o $@ $<
 
--include $(OBJS:.o=.d) $(LISTENER_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(LISTENER_OBJS:.o=.d) build/test/tools/intruder.d
+
+# A listener that misbehaves when it is asked to (test/tools/intruder.c), for the tests.
+build/intruder/$(LISTENER): $(LISTENER_OBJS) build/test/tools/intruder.o
+	@mkdir -p $(@D)
+	$(CC) $(LISTENER_LDFLAGS) -Wl,--wrap=http_request,--wrap=sandbox_enter -o $@ $^ $(LISTENER_LIBS)
 
 install: install-listener
 install-listener: $(LISTENER)

@@ -46,6 +46,8 @@
 #define CLOSED_EVENT_SIZE 64		   /* more than a CLOSED takes in the queue */
 #define READ_BUDGET		  (256 * 1024) /* bytes of commands a turn */
 
+#define MEMORY_RESERVE (256 * 1024) /* bytes below which it is no use to go on */
+
 /* Descriptors beyond connections: the loop's, the library's, the worker's three, TLS. */
 #define DESCRIPTOR_RESERVE 128
 
@@ -195,6 +197,25 @@ deliver(Listener *listener, const Command *command)
 		note_answered(listener, connection, command, clock_monotonic());
 }
 
+/*
+ * Ends this process when memory does.  Half alive it would turn everybody away for
+ * ever; the next one has its memory back, and browsers come again with their views.
+ */
+static void
+check_memory(Listener *listener)
+{
+	static const char line[] = "there is no memory left, so this listener ends for another one";
+	void *volatile piece = malloc(MEMORY_RESERVE);
+
+	if (piece == NULL)
+	{
+		event_log(listener, LOG_LEVEL_WARNING, line, strlen(line), clock_monotonic());
+		(void) channel_flush(listener->channel);
+		_exit(EXIT_NO_MEMORY);
+	}
+	free(piece);
+}
+
 /* Takes one record from the worker. */
 static bool
 take_command(void *context, const uint8_t *body, size_t length)
@@ -210,6 +231,7 @@ take_command(void *context, const uint8_t *body, size_t length)
 			configure(listener, &command.u.configure);
 			break;
 		case COMMAND_HEARTBEAT:
+			check_memory(listener);
 			event_alive(listener, command.u.heartbeat, clock_monotonic());
 			break;
 		case COMMAND_BUSY:

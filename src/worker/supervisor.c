@@ -432,20 +432,24 @@ supervisor_configure(const ListenerConfig *given)
 {
 	bool   had_tls = configured && config.tls_certificate.length > 0;
 	bool   has_tls = given->tls_certificate.length > 0;
-	bool   had_sandbox = configured && config.sandbox;
 	Micros now = clock_monotonic();
+
+	/* What a running listener cannot follow. */
+	const char *switched = had_tls != has_tls				  ? "TLS was switched on or off"
+						   : config.sandbox != given->sandbox ? "its sandbox was switched on or off"
+															  : NULL;
 
 	config = *given;
 	for (uint16_t i = 0; configured && i < listener_count; i++)
 	{
-		if (listeners[i].state == LISTENER_DOWN)
-			continue;
-		if (had_tls != has_tls)
-			bury(i, "TLS was switched on or off", now);
-		else if (had_sandbox != given->sandbox)
-			bury(i, "its sandbox was switched on or off", now);
+		if (switched != NULL && listeners[i].state != LISTENER_DOWN)
+			bury(i, switched, now);
 		else if (listeners[i].state == LISTENER_SERVING && !send_config(&listeners[i]))
 			bury(i, "it could not be configured", now);
+
+		/* Its end was our wish; and of one that is down this may have been the cause. */
+		if (switched != NULL)
+			listeners[i].start_at = now;
 	}
 	configured = true;
 }
