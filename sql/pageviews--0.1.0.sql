@@ -562,7 +562,7 @@ COMMENT ON COLUMN pageviews.worker_stats.messages_refused_clock IS 'messages ref
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_unknown IS 'messages refused: about a view that is not known';
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_ended IS 'messages refused: about a view that had ended';
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_busy IS 'messages refused: no room for another view';
-COMMENT ON COLUMN pageviews.worker_stats.messages_refused_rejected IS 'messages refused: about a view that could not be stored';
+COMMENT ON COLUMN pageviews.worker_stats.messages_refused_rejected IS 'messages refused: about a view that could not be stored, or was forgotten';
 COMMENT ON COLUMN pageviews.worker_stats.queue_length IS 'rows that wait to be stored';
 COMMENT ON COLUMN pageviews.worker_stats.queue_capacity IS 'rows that may wait to be stored';
 COMMENT ON COLUMN pageviews.worker_stats.batches IS 'batches that were committed';
