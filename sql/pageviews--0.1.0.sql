@@ -481,7 +481,7 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pageviews_read_live_views';
 COMMENT ON FUNCTION pageviews.read_live_views() IS 'the open views in shared memory; pageviews.live_views shows them';
 
-CREATE VIEW pageviews.live_views AS
+CREATE VIEW pageviews.live_views WITH (security_invoker = true) AS
 	SELECT l.view_id, l.session_id, l.site, l.path, l.name, l.state, l.started_at, l.engagement_ms, l.focused_ms
 	FROM pageviews.read_live_views() AS l;
 COMMENT ON VIEW pageviews.live_views IS 'who is on which page now';
@@ -514,7 +514,7 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pageviews_read_worker_stats';
 COMMENT ON FUNCTION pageviews.read_worker_stats() IS 'the worker''s figures in shared memory; pageviews.worker_stats shows them';
 
-CREATE VIEW pageviews.worker_stats AS
+CREATE VIEW pageviews.worker_stats WITH (security_invoker = true) AS
 	SELECT w.worker_pid, w.worker_since, w.extension_present, w.busy,
 		   w.listeners_wanted, w.listeners_ready, w.listener_restarts,
 		   w.connections, w.connections_accepted, w.upgrades, w.notes, w.messages_received, w.scripts,
