@@ -4,7 +4,9 @@
 use strict;
 use warnings FATAL => 'all';
 
+use File::Find ();
 use Pageviews::Cluster;
+use PostgreSQL::Test::Utils qw(slurp_file);
 use Test::More;
 
 my $node = Pageviews::Cluster->running('main', linger => '500ms', checkpoint_interval => '1s');
@@ -20,6 +22,18 @@ sub traces
 
 	return $node->value(join ' + ', 'SELECT 0', map { "(SELECT count(*) FROM pageviews.$_ WHERE session_id = '$session')" }
 		qw(views sessions rejected live_views));
+}
+
+# The files of tables and indexes in which some bytes are written.
+sub files_with
+{
+	my ($bytes) = @_;
+	my @files;
+
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	File::Find::find({ no_chdir => 1, wanted => sub { push @files, $_ if -f && index(slurp_file($_), $bytes) >= 0 } },
+		$node->data_dir . '/base');
+	return scalar @files;
 }
 
 sub queued
@@ -40,15 +54,19 @@ END $$;
 CREATE TRIGGER no_secrets BEFORE INSERT ON pageviews.views FOR EACH ROW EXECUTE FUNCTION public.no_secrets();
 SQL
 my $visitor = $node->visitor;
-my $public = $visitor->begin('/public');
+my $title = 'a title like no other';
+my $public = $visitor->begin('/public', title => $title);
 
 $visitor->end_view($public, visible => 10);
 my $session = $node->row($public->{view})->{session_id};
-my $secret = $visitor->begin('/secret');
+my $secret = $visitor->begin('/secret', title => $title);
 
 $visitor->send_message(Pageviews::Client::message($secret, 'end', reason => 'closed', visible => 20));
 is($visitor->expect(type => 'refused', view => $secret->{view})->{code}, 'rejected', 'a view cannot be stored');
 is($node->value("SELECT count(*) FROM pageviews.rejected WHERE session_id = '$session'"), '1', '... and is set aside');
+
+cmp_ok(files_with($title), '>=', 2, 'files know the title');
+cmp_ok(files_with(pack 'H*', $session =~ tr/-//dr), '>=', 3, '... and the session');
 
 # --- in the queue, while the table is locked, and on the board ---------------------------------------
 
@@ -67,6 +85,10 @@ $locker->quit;
 Pageviews::Cluster::eventually('board and queue are empty', 10, sub { my $s = $node->stats; $s->{views_queued} + $s->{views_open} + $s->{views_lost} == 0 });
 is(traces($session), '0', 'nothing is left of the session');
 is($node->stats->{views_dropped}, 2, 'two views were dropped from memory');
+
+$node->safe_psql('postgres', 'VACUUM (FULL, ANALYZE)');
+is(files_with($title), 0, 'vacuumed, no file knows the title');
+is(files_with(pack 'H*', $session =~ tr/-//dr), 0, '... or the session');
 
 # --- and does not come back -----------------------------------------------------------------------------
 

@@ -75,6 +75,16 @@ $node->safe_psql('postgres', 'CREATE DATABASE copy');
 command_ok([ 'pg_restore', '-e', '-d', $node->connstr('copy'), $file ], 'pg_restore');
 is(asks($_, $in_table, 'copy'), $sees{$_}, "restored, $_ sees the same") for sort keys %sees;
 
+# --- what else a reader cannot do ------------------------------------------------------------------------------
+
+my $worker = $node->worker_pid;
+
+like(asks('alice', $_), qr/ERROR/, "a reader cannot: $_")
+  for "SELECT pg_terminate_backend($worker)", "SELECT pg_cancel_backend($worker)", "LOAD 'pageviews'", 'SET pageviews.port = 1',
+  "SELECT pageviews.begin_forgetting(gen_random_uuid())";
+is($node->value("SELECT string_agg(name, ' ') FROM pg_settings WHERE name LIKE 'pageviews.%' AND context NOT IN ('postmaster', 'sighup')"),
+	'', 'no setting is a session\'s to change');
+
 # --- what retention keeps, the collector cannot drop -------------------------------------------------------
 
 $node->safe_psql('postgres', <<'SQL');
