@@ -121,10 +121,10 @@ static struct
 	Moment			now;
 	int64_t			order;
 	int64_t			announced;
-	WallMillis		forgotten[MODEL_SESSIONS + 1]; /* when each session was, at the latest; 0 never */
-	int64_t			ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */
-	ModelReply		replies[MODEL_REPLIES];
-	int				reply_count;
+	WallMillis forgotten[MODEL_SESSIONS + 1]; /* when each session was, at the latest; 0 never */
+	int64_t	   ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */
+	ModelReply replies[MODEL_REPLIES];
+	int		   reply_count;
 } model;
 
 static const Who nobody;
