@@ -69,7 +69,7 @@ typedef struct Rule
 
 static const Rule rules[] = {
 	/* to nobody but the other end */
-	{SCMP_SYS(sendto), 1, {SCMP_A4(SCMP_CMP_EQ, 0)}},
+	{SCMP_SYS(sendto), 1, {SCMP_CMP(4, SCMP_CMP_EQ, 0, 0)}},
 	{SCMP_SYS(fcntl), 1, {IS_INT(1, F_GETFL)}},
 	{SCMP_SYS(fcntl), 1, {IS_INT(1, F_SETFL)}},
 	{SCMP_SYS(ioctl), 1, {IS_INT(1, FIONBIO)}},
