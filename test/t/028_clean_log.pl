@@ -39,7 +39,7 @@ for my $evil (@evil)
 $node->safe_psql('postgres', <<"SQL");
 CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS \$\$
 BEGIN
-	RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'the title is ' || NEW.title || E'\\n$line\\e[2J';
+	RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'the title is ' || NEW.title || E'\\n$line\\x1b[2J';
 END \$\$;
 CREATE TRIGGER tell BEFORE INSERT ON pageviews.views FOR EACH ROW EXECUTE FUNCTION public.tell();
 SQL
