@@ -22,7 +22,7 @@ use JSON::PP ();
 use POSIX ();
 use Pageviews::Client;
 use Socket qw(SOL_SOCKET SO_LINGER);
-use Test::More import => [qw(ok is unlike diag note skip)];
+use Test::More import => [qw(ok is unlike diag skip)];
 use Time::HiRes qw(sleep time);
 
 use constant FOLDER => 'build/gate';
@@ -387,7 +387,7 @@ sub refuses
 	{
 		my @late = grep { !$answers[$_]{ended} } 0 .. $#rows or last;
 
-		note("$rows[$_][0], once more: " . shown($answers[$_])) for @late;
+		Test::More::note("$rows[$_][0], once more: " . shown($answers[$_])) for @late;
 		@answers[@late] = $self->attack([ map { $rows[$_][1] } @late ], patience => $within);
 	}
 	for my $i (0 .. $#rows)
