@@ -239,7 +239,7 @@ forget_sessions(void)
 	Uuid session;
 
 	while (board_next_forgotten(&session))
-		registry_forget(registry, &session);
+		registry_forget(registry, &session, now);
 }
 
 static void
