@@ -82,14 +82,12 @@ typedef struct PeerLimits
 	int32_t	 connection_age;	/* seconds that a socket lives */
 } PeerLimits;
 
-#define DEFAULT_PEER_LIMITS                                                    \
-	{                                                                          \
-		.connection_rate = DEFAULT_CONNECTION_RATE,                            \
-		.message_rate = DEFAULT_MESSAGE_RATE, .byte_rate = DEFAULT_BYTE_RATE,  \
-		.message_size = DEFAULT_MESSAGE_SIZE, .note_size = DEFAULT_NOTE_SIZE,  \
-		.handshake_timeout = DEFAULT_HANDSHAKE_TIMEOUT,                        \
-		.idle_timeout = DEFAULT_IDLE_TIMEOUT,                                  \
-		.connection_age = DEFAULT_CONNECTION_AGE                               \
+#define DEFAULT_PEER_LIMITS                                                               \
+	{                                                                                     \
+		.connection_rate = DEFAULT_CONNECTION_RATE, .message_rate = DEFAULT_MESSAGE_RATE, \
+		.byte_rate = DEFAULT_BYTE_RATE, .message_size = DEFAULT_MESSAGE_SIZE,             \
+		.note_size = DEFAULT_NOTE_SIZE, .handshake_timeout = DEFAULT_HANDSHAKE_TIMEOUT,   \
+		.idle_timeout = DEFAULT_IDLE_TIMEOUT, .connection_age = DEFAULT_CONNECTION_AGE    \
 	}
 
 typedef struct ListenerConfig
@@ -103,7 +101,7 @@ typedef struct ListenerConfig
 	SameSite   cookie_samesite;
 	Identity   identity;
 	uint8_t	   daily_secret[DAILY_SECRET_LENGTH]; /* in memory alone, another one each day */
-	uint8_t	   key_count; /* 1 .. COOKIE_KEY_LIMIT */
+	uint8_t	   key_count;						  /* 1 .. COOKIE_KEY_LIMIT */
 	CookieKey  keys[COOKIE_KEY_LIMIT];
 	uint32_t   max_connections;				/* this listener's share; fixed while it lives */
 	uint32_t   max_connections_per_address; /* 0: no limit */
@@ -113,6 +111,7 @@ typedef struct ListenerConfig
 	bool	   respect_gpc;	  /* Global Privacy Control: no cookie, no views */
 	bool	   demo;		  /* serve the demo site too */
 	bool	   busy;		  /* turn newcomers away, as COMMAND_BUSY does */
+	bool	   sandbox;		  /* filter system calls; fixed while it lives */
 	TlsVersion tls_minimum;
 	Text	   tls_certificate; /* PEM chain, "" for plain http */
 	Text	   tls_key;			/* PEM */

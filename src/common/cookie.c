@@ -206,7 +206,7 @@ cookie_verify(const char *value, size_t length, Text cookie_name, const CookieSi
 	Uuid	   claimed;
 	WallMillis issued_ms;
 
-	if (length > COOKIE_VALUE_LIMIT || 
+	if (length > COOKIE_VALUE_LIMIT ||
 		!read_fields(value, length, &key_id, &claimed, &claimed_site, &issued))
 		return false;
 	/* No secret: whoever asks knows for which host. */

@@ -139,7 +139,8 @@ respond_with_client(Listener *listener, Connection *connection, const Request *r
 	bool				  keep;
 
 	if (!session_is_unwelcome(config, request) &&
-		session_of_request(config, request, false, &nowhere, text_of(""), now, &session, &keep) && keep)
+		session_of_request(config, request, false, &nowhere, text_of(""), now, &session, &keep) &&
+		keep)
 	{
 		CookieSite site = cookie_site(request->host);
 

@@ -76,9 +76,9 @@ static uint64_t
 hash_of(const uint64_t seed[2], const Address *key)
 {
 	uint64_t words[3] = {0, 0, UINT64_C(16) << 56};
-	uint64_t v[4] = {
-		seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-		seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
+					 seed[0] ^ UINT64_C(0x6c7967656e657261),
+					 seed[1] ^ UINT64_C(0x7465646279746573)};
 
 	memcpy(words, key->bytes, sizeof key->bytes);
 	for (int i = 0; i < 3; i++)

@@ -25,15 +25,16 @@ typedef struct Listener
 	size_t			events_limit; /* bytes that events may wait for; beyond only CLOSED goes */
 	Configuration	configuration;
 	Assets			assets;
-	bool			busy; /* the worker takes no newcomers */
-	bool			held; /* the sockets are not read: pressure.c */
+	bool			busy;	   /* the worker takes no newcomers */
+	bool			sandboxed; /* the filter of system calls is on */
+	bool			held;	   /* the sockets are not read: pressure.c */
 	Micros			held_since;
 	uint64_t		counters[LISTENER_COUNTER_COUNT];
 	ConnectionTable connections;
 	AddressTable   *addresses;
 	RateTable	   *rates;
 	ConnectionList	newcomers; /* connections that have not asked for anything, oldest first */
-	ConnectionList	sockets; /* websockets, in the order of their next look */
+	ConnectionList	sockets;   /* websockets, in the order of their next look */
 	ConnectionList
 		notes; /* notes that come in or wait for answers, in the order in which patience ends */
 } Listener;

@@ -468,12 +468,11 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 			 int descriptor_count)
 {
 	/* All zero: the library neither pings nor keeps a timer a connection. */
-	static const lws_retry_bo_t		 no_validity_timer;
-	void							*loops[] = {loop};
-	bool							 tls = listener->configuration.is.tls_certificate.length > 0;
+	static const lws_retry_bo_t no_validity_timer;
+	void					   *loops[] = {loop};
+	bool						tls = listener->configuration.is.tls_certificate.length > 0;
 	/* Its own timers are the second line, behind callers_tick(). */
-	unsigned						 patience =
-		1 + (unsigned) listener->configuration.is.limits.handshake_timeout / 1000;
+	unsigned patience = 1 + (unsigned) listener->configuration.is.limits.handshake_timeout / 1000;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = protocols,

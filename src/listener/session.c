@@ -15,7 +15,6 @@
 
 #include "../common/message.h"
 
-
 /* Makes sixteen bytes a UUID of this version. */
 static void
 set_version(Uuid *session, int version)
@@ -164,8 +163,8 @@ write_line(const ListenerConfig *config, bool secure, const char *value, int32_t
 }
 
 size_t
-session_line(const ListenerConfig *config, bool secure, const CookieSite *site,
-			 const Uuid *session, WallMillis now, char *out, size_t capacity)
+session_line(const ListenerConfig *config, bool secure, const CookieSite *site, const Uuid *session,
+			 WallMillis now, char *out, size_t capacity)
 {
 	char value[COOKIE_VALUE_LIMIT + 1];
 

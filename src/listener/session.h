@@ -23,8 +23,8 @@
  * `site` with this browser, or a fresh one, as for a cookie if there is `consent`.
  * *keep says whether a cookie may hold it.  False only when there is no randomness, or no hash, to be had.
  */
-extern bool session_of_request(const ListenerConfig *config, const Request *request,
-							   bool consent, const Address *visitor, Text site, WallMillis now, Uuid *session,
+extern bool session_of_request(const ListenerConfig *config, const Request *request, bool consent,
+							   const Address *visitor, Text site, WallMillis now, Uuid *session,
 							   bool *keep);
 
 /*

@@ -49,6 +49,7 @@ int	  setting_queue_size;
 bool  setting_respect_gpc;
 int	  setting_retention;
 char *setting_role;
+bool  setting_sandbox;
 char *setting_ssl_cert_file;
 char *setting_ssl_key_file;
 int	  setting_ssl_min_protocol_version;
@@ -254,7 +255,8 @@ check_cookie_name(char **value, void **extra, GucSource source)
 			(strncmp(*value, prefixes[i], strlen(prefixes[i])) != 0 ||
 			 length == strlen(prefixes[i])))
 		{
-			GUC_check_errdetail("The prefix is written \"%s\", and a name follows it.", prefixes[i]);
+			GUC_check_errdetail("The prefix is written \"%s\", and a name follows it.",
+								prefixes[i]);
 			return false;
 		}
 	}
@@ -374,8 +376,8 @@ define_limit_settings(void)
 {
 	define_int("pageviews.handshake_timeout",
 			   "How long a connection may take until its first request has been read.",
-			   "TLS handshake included.", &setting_handshake_timeout, DEFAULT_HANDSHAKE_TIMEOUT, 100,
-			   60000, fixed_context(), GUC_UNIT_MS, NULL);
+			   "TLS handshake included.", &setting_handshake_timeout, DEFAULT_HANDSHAKE_TIMEOUT,
+			   100, 60000, fixed_context(), GUC_UNIT_MS, NULL);
 	define_int("pageviews.idle_timeout", "How long a socket may stay open without a message.",
 			   "0 is no limit. It comes back as soon as its page is visible.",
 			   &setting_idle_timeout, DEFAULT_IDLE_TIMEOUT, 0, 86400000, PGC_SIGHUP, GUC_UNIT_MS,
@@ -407,9 +409,8 @@ static void
 define_unix_socket_settings(void)
 {
 	define_string("pageviews.unix_socket", "Path of a Unix socket to listen on.",
-				  "Empty is none. Whoever connects there is a trusted proxy.",
-				  &setting_unix_socket, "", fixed_context(), GUC_SUPERUSER_ONLY,
-				  check_unix_socket);
+				  "Empty is none. Whoever connects there is a trusted proxy.", &setting_unix_socket,
+				  "", fixed_context(), GUC_SUPERUSER_ONLY, check_unix_socket);
 	define_string("pageviews.unix_socket_group", "Group that owns the Unix socket.",
 				  "Empty is the group of the server's user.", &setting_unix_socket_group, "",
 				  fixed_context(), 0, NULL);
@@ -435,8 +436,13 @@ define_listener_settings(void)
 			   "0 is no limit.", &setting_max_connections_per_address, 500, 0, 1000000, PGC_SIGHUP,
 			   0, NULL);
 	define_int("pageviews.port", "TCP port to listen on; 0 is none.",
-			   "Without this and pageviews.unix_socket collecting is off.",
-			   &setting_port, 0, 0, 65535, fixed_context(), 0, NULL);
+			   "Without this and pageviews.unix_socket collecting is off.", &setting_port, 0, 0,
+			   65535, fixed_context(), 0, NULL);
+	define_bool(
+		"pageviews.sandbox",
+		"Kills a listener that makes a system call which serving does not need.",
+		"Switching it restarts the listeners. Off is for systems that do not allow seccomp filters.",
+		&setting_sandbox, true, PGC_SIGHUP);
 	define_string("pageviews.ssl_cert_file",
 				  "PEM file of the server certificate; empty is plain HTTP.", NULL,
 				  &setting_ssl_cert_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL);

@@ -21,7 +21,7 @@ extern char *setting_cookie_name;
 extern int	 setting_cookie_samesite; /* SameSite */
 extern char *setting_database;
 extern bool	 setting_demo;
-extern int	 setting_flush_interval; /* ms */
+extern int	 setting_flush_interval;	/* ms */
 extern int	 setting_handshake_timeout; /* ms */
 extern int	 setting_heartbeat;			/* ms */
 extern int	 setting_identity;			/* Identity */
@@ -45,6 +45,7 @@ extern int	 setting_queue_size;	/* rows */
 extern bool	 setting_respect_gpc;
 extern int	 setting_retention; /* minutes, 0: for ever */
 extern char *setting_role;
+extern bool	 setting_sandbox;
 extern char *setting_ssl_cert_file;
 extern char *setting_ssl_key_file;
 extern int	 setting_ssl_min_protocol_version; /* TlsVersion */

@@ -16,6 +16,7 @@
  *	  -k LIST		kept parameters (utm_*)		-r PREFIX	path prefix (/_view)
  *	  -T CERT,KEY	TLS, PEM files				-s N		SameSite (0 Lax, 1 Strict, 2 None)
  *	  -g			respect GPC					-d			demo site
+ *	  -S			sandbox
  *	  -m			mute: no answers			-q			do not print messages and connections
  *	  -I N			identity (0 cookie, 1 daily, 2 none)
  *	  -l NAME=N		a limit of PeerLimits		-u PATH		a Unix socket instead of a port
@@ -386,16 +387,16 @@ int
 main(int argc, char **argv)
 {
 	const char *unix_path = NULL;
-	int	  port = 0;
-	int	  option;
-	int	  status;
-	pid_t pid;
+	int			port = 0;
+	int			option;
+	int			status;
+	pid_t		pid;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stdin, NULL, _IONBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	set_defaults();
-	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:gdmq")) != -1)
+	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:gdSmq")) != -1)
 	{
 		switch (option)
 		{
@@ -443,6 +444,9 @@ main(int argc, char **argv)
 				break;
 			case 'd':
 				config.demo = true;
+				break;
+			case 'S':
+				config.sandbox = true;
 				break;
 			case 'm':
 				mute = true;

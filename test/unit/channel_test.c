@@ -196,6 +196,7 @@ TEST(a_configuration_survives_the_channel)
 	sent.u.configure.limits.connection_age = 77;
 	sent.u.configure.heartbeat = 1000;
 	sent.u.configure.ping_interval = 1000;
+	sent.u.configure.sandbox = true;
 	sent.u.configure.tls_certificate = (Text){pem, sizeof pem};
 	sent.u.configure.tls_key = (Text){pem, sizeof pem};
 	length = command_encode(&sent, body, sizeof body);
@@ -206,6 +207,7 @@ TEST(a_configuration_survives_the_channel)
 	CHECK_INT(got.u.configure.limits.connection_age, 77);
 	CHECK_INT(got.u.configure.keys[1].secret[31], 5);
 	CHECK_INT(got.u.configure.tls_key.length, CERTIFICATE_LIMIT);
+	CHECK(got.u.configure.sandbox);
 
 	sent.u.configure.key_count = 0;
 	length = command_encode(&sent, body, sizeof body);

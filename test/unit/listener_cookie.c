@@ -53,8 +53,8 @@ TEST(an_old_cookie_or_one_from_the_future_is_no_proof)
 	CHECK(!verify(value, NOW + 61 * DAY, &found));
 	CHECK(!verify(value, NOW - 6 * 60 * 1000, &found));
 	CHECK(verify(value, NOW - 4 * 60 * 1000, &found));
-	CHECK(
-		cookie_verify(value, strlen(value), text_of("name"), NULL, keys, 2, NOW + 1000 * DAY, 0, &found));
+	CHECK(cookie_verify(value, strlen(value), text_of("name"), NULL, keys, 2, NOW + 1000 * DAY, 0,
+						&found));
 }
 
 TEST(a_rotated_key_still_verifies_and_a_dropped_one_does_not)
@@ -65,10 +65,13 @@ TEST(a_rotated_key_still_verifies_and_a_dropped_one_does_not)
 	make();
 	rotated[0] = keys[1];
 	rotated[1] = keys[0];
-	CHECK(cookie_verify(value, strlen(value), text_of("name"), NULL, rotated, 2, NOW, MAX_AGE, &found));
-	CHECK(!cookie_verify(value, strlen(value), text_of("name"), NULL, rotated, 1, NOW, MAX_AGE, &found));
+	CHECK(cookie_verify(value, strlen(value), text_of("name"), NULL, rotated, 2, NOW, MAX_AGE,
+						&found));
+	CHECK(!cookie_verify(value, strlen(value), text_of("name"), NULL, rotated, 1, NOW, MAX_AGE,
+						 &found));
 	rotated[1].secret[31] ^= 1;
-	CHECK(!cookie_verify(value, strlen(value), text_of("name"), NULL, rotated, 2, NOW, MAX_AGE, &found));
+	CHECK(!cookie_verify(value, strlen(value), text_of("name"), NULL, rotated, 2, NOW, MAX_AGE,
+						 &found));
 }
 
 TEST(a_cookie_of_another_name_is_no_proof)
@@ -76,8 +79,10 @@ TEST(a_cookie_of_another_name_is_no_proof)
 	Uuid found;
 
 	make();
-	CHECK(!cookie_verify(value, strlen(value), text_of("nam"), NULL, keys, 2, NOW, MAX_AGE, &found));
-	CHECK(!cookie_verify(value, strlen(value), text_of("other"), NULL, keys, 2, NOW, MAX_AGE, &found));
+	CHECK(
+		!cookie_verify(value, strlen(value), text_of("nam"), NULL, keys, 2, NOW, MAX_AGE, &found));
+	CHECK(!cookie_verify(value, strlen(value), text_of("other"), NULL, keys, 2, NOW, MAX_AGE,
+						 &found));
 }
 
 TEST(a_cookie_of_another_site_is_no_proof)
@@ -86,8 +91,8 @@ TEST(a_cookie_of_another_site_is_no_proof)
 	Uuid	   found = {{0}};
 
 	make();
-	CHECK(cookie_verify(value, strlen(value), text_of("name"), &site, keys, 2, NOW, MAX_AGE,
-						&found));
+	CHECK(
+		cookie_verify(value, strlen(value), text_of("name"), &site, keys, 2, NOW, MAX_AGE, &found));
 	found = (Uuid){{0}};
 	other.bytes[7] ^= 1;
 	CHECK(!cookie_verify(value, strlen(value), text_of("name"), &other, keys, 2, NOW, MAX_AGE,
@@ -136,7 +141,8 @@ TEST(no_byte_of_a_cookie_can_be_changed)
 
 			memcpy(changed, value, sizeof value);
 			changed[i] = (char) (changed[i] ^ flip);
-			if (cookie_verify(changed, length, text_of("name"), NULL, keys, 2, NOW, MAX_AGE, &found))
+			if (cookie_verify(changed, length, text_of("name"), NULL, keys, 2, NOW, MAX_AGE,
+							  &found))
 			{
 				printf("byte %zu may be changed by %d\n", i, flip);
 				CHECK(false);
@@ -207,7 +213,8 @@ session_of(const char *cookie_header)
 	config.key_count = 2;
 	config.keys[0] = keys[0];
 	config.keys[1] = keys[1];
-	CHECK(session_of_request(&config, &request, false, &visitor, text_of("example.com"), NOW, &found, &keeps));
+	CHECK(session_of_request(&config, &request, false, &visitor, text_of("example.com"), NOW,
+							 &found, &keeps));
 	return found;
 }
 
@@ -300,7 +307,8 @@ session_under(Identity identity, const char *cookie, bool consent, const char *f
 TEST(a_daily_session_is_of_address_browser_site_and_day)
 {
 	bool keeps;
-	Uuid one = session_under(IDENTITY_DAILY, "", false, "192.0.2.1", "a.example", "Firefox", &keeps);
+	Uuid one =
+		session_under(IDENTITY_DAILY, "", false, "192.0.2.1", "a.example", "Firefox", &keeps);
 	Uuid again =
 		session_under(IDENTITY_DAILY, "x=y", false, "192.0.2.1", "a.example", "Firefox", &keeps);
 	Uuid others[4];

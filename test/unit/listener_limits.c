@@ -84,8 +84,9 @@ TEST(nobody_can_invent_a_visitor_address)
 			   address("192.0.2.1")));
 	CHECK(same(address_of_visitor(proxy, true, text_of("198.51.100.1"), &trusted),
 			   address("198.51.100.1")));
-	CHECK(same(address_of_visitor(proxy, true, text_of("1.1.1.1, 198.51.100.1 , 10.0.0.2"), &trusted),
-			   address("198.51.100.1")));
+	CHECK(
+		same(address_of_visitor(proxy, true, text_of("1.1.1.1, 198.51.100.1 , 10.0.0.2"), &trusted),
+			 address("198.51.100.1")));
 	CHECK(same(address_of_visitor(proxy, true, text_of("10.9.9.9,10.0.0.2"), &trusted),
 			   address("10.9.9.9")));
 	CHECK(same(address_of_visitor(proxy, true, text_of("198.51.100.1, garbage"), &trusted), proxy));
