@@ -176,7 +176,7 @@ CookieSite
 cookie_site(Text host)
 {
 	CookieSite site = {{0}};
-	char	   name[HOST_LIMIT];
+	char	   name[HOST_LIMIT] = "";
 	uint8_t	   digest[EVP_MAX_MD_SIZE];
 	size_t	   length = host.length < HOST_LIMIT ? host.length : HOST_LIMIT;
 	size_t	   digits = length;

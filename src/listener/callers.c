@@ -92,7 +92,7 @@ callers_take(Listener *listener, int listening, CallerHandler handler)
 
 	for (int i = 0; i < ACCEPTS_A_TURN; i++)
 	{
-		struct sockaddr_storage peer;
+		struct sockaddr_storage peer = {0};
 		socklen_t				length = sizeof peer;
 		int						accepted =
 			accept4(listening, (struct sockaddr *) &peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -187,14 +187,12 @@ ask_kernel(int descriptor, struct tcp_info *info)
 }
 
 CloseCause
-callers_cause_of_end(int descriptor)
+callers_cause_of_end(const Connection *connection, int descriptor)
 {
 	struct tcp_info info;
-	int				family = 0;
-	socklen_t		length = sizeof family;
 
 	/* A Unix socket tells no reset from an end. */
-	if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 && family == AF_UNIX)
+	if (connection->local)
 		return CLOSE_NORMAL;
 	return ask_kernel(descriptor, &info) && info.tcpi_state != STATE_CLOSED ? CLOSE_NORMAL
 																			: CLOSE_RESET;

@@ -50,7 +50,7 @@ extern void callers_tick(Listener *listener, Micros now);
 extern void callers_release(Listener *listener, Connection *connection);
 
 /* How a socket that nobody said goodbye on came to its end. */
-extern CloseCause callers_cause_of_end(int descriptor);
+extern CloseCause callers_cause_of_end(const Connection *connection, int descriptor);
 
 /* Bytes that came from the peer; 0 when the kernel does not know. */
 extern uint64_t callers_received(int descriptor);

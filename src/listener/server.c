@@ -431,7 +431,8 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			/* Comes for upgrades that failed, too. */
 			if (connection->established)
 				socket_closed(server.listener, connection,
-							  callers_cause_of_end(lws_get_socket_fd(wsi)), clock_monotonic());
+							  callers_cause_of_end(connection, lws_get_socket_fd(wsi)),
+							  clock_monotonic());
 			return 0;
 		case LWS_CALLBACK_CLOSED_HTTP:
 			callers_count_unread(server.listener, connection, lws_get_socket_fd(wsi));

@@ -380,6 +380,7 @@ set_defaults(void)
 							  .heartbeat = 15000,
 							  .ping_interval = 1000};
 	config.keys[0].id = 1;
+	config.limits.connection_rate = 0;
 	memset(config.keys[0].secret, 'k', sizeof config.keys[0].secret);
 }
 
