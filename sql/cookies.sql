@@ -77,5 +77,10 @@ INSERT INTO pageviews.cookie_keys (key_id, secret) VALUES (1, 'short');
 SELECT pageviews.verify_cookie('x', '{1,NULL}', '{}');
 SELECT pageviews.verify_cookie('x', '{1,2}', '{}');
 
+-- A name with a prefix that browsers know is spelled as they do.
+ALTER SYSTEM SET pageviews.cookie_name = '__host-session';
+ALTER SYSTEM SET pageviews.cookie_name = '__Secure-';
+ALTER SYSTEM SET pageviews.unix_socket = 'view.sock';
+
 DROP FUNCTION sign_cookie(uuid, integer, bytea, timestamptz, text, text), base64url(bytea), hmac_sha256(bytea, bytea);
 DROP EXTENSION pageviews;
