@@ -13,7 +13,8 @@
  * SIGUSR1 resets half of the sockets.  The ledger has a line a view: id, true
  * visible ms, last n, acked, stored, ended by its visitor, gone for good, ms
  * from the last report that was acknowledged to the end, code of a final refusal,
- * when it ended and when `stored` came (ms since the epoch, 0: not).
+ * when it ended and when `stored` came (ms since the epoch, 0: not), and by how
+ * many ms the driver itself was late, at most, while the view lasted.
  * The last line of the output is "settled N of N", and the status 0, when
  * nothing is left to be said.
  */
@@ -86,7 +87,7 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 
 /* One turn over everybody; how many have nothing left to say. */
 static long
-sweep(Visitor *visitors, int64_t now)
+sweep(Visitor *visitors, int64_t now, int64_t late)
 {
 	long settled = 0;
 	bool reset = resets;
@@ -96,7 +97,7 @@ sweep(Visitor *visitors, int64_t now)
 	{
 		if (reset && visitor_roll(&visitors[i], 2))
 			visitor_reset(&visitors[i]);
-		visitor_sweep(&visitors[i], now);
+		visitor_sweep(&visitors[i], now, late);
 		settled += visitor_settled(&visitors[i]);
 	}
 	return settled;
@@ -108,6 +109,7 @@ main(int argc, char **argv)
 	struct sigaction action = {.sa_handler = on_usr1};
 	const char		*path = NULL;
 	long			 seconds = 6, patience = 40, settled;
+	int64_t			 now, last;
 	Visitor			*visitors;
 
 	if (getrandom(&rules.seed, sizeof rules.seed / 2, 0) < 0 ||
@@ -124,16 +126,19 @@ main(int argc, char **argv)
 	}
 	printf("seed %" PRIu64 "\n", rules.seed);
 	fflush(stdout);
-	rules.until = now_us() + seconds * 1000000;
+	last = now_us();
+	rules.until = last + seconds * 1000000;
 	for (long i = 0; i < rules.visitors; i++)
 		visitor_init(&visitors[i], (int) i);
 	do
 	{
 		wire_wait(SWEEP_MS);
-		rules.settling = now_us() >= rules.until;
-		settled = sweep(visitors, now_us());
+		now = now_us();
+		rules.settling = now >= rules.until;
+		settled = sweep(visitors, now, now - last - SWEEP_MS * 1000);
+		last = now;
 	} while (!rules.settling ||
-			 (settled < rules.visitors && now_us() < rules.until + patience * 1000000));
+			 (settled < rules.visitors && now < rules.until + patience * 1000000));
 	if (!ledger_write(path, now_us()))
 	{
 		perror(path);

@@ -38,6 +38,7 @@ typedef struct View
 	int64_t		 heard;		  /* when that went out which was acknowledged last */
 	int64_t		 ended_wall;  /* ms since the epoch; 0: not yet */
 	int64_t		 stored_wall; /* likewise */
+	int64_t		 stall;		  /* us: the longest that the driver itself was late in its life */
 	char		 refused[20]; /* for good: the code */
 } View;
 
@@ -129,8 +130,8 @@ extern void visitor_noted(Visitor *v, int status); /* 0: nobody knows */
 /* --- visitor.c: what the main loop calls ------------------------------------------- */
 
 extern void visitor_init(Visitor *v, int number);
-/* Does what is due. */
-extern void visitor_sweep(Visitor *v, int64_t now);
+/* Does what is due; the driver comes `late` us after it should have come. */
+extern void visitor_sweep(Visitor *v, int64_t now, int64_t late);
 /* His socket is reset, by no will of his. */
 extern void visitor_reset(Visitor *v);
 /* Whether everything he has seen is stored. */

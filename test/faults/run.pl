@@ -62,7 +62,8 @@ my $node = Pageviews::Cluster->running(
 $node->safe_psql('postgres', <<'EOT');
 CREATE TABLE public.ledger (
 	view uuid, truth integer, n integer, acked boolean, stored boolean, ended boolean, gone boolean,
-	unheard integer, refused text, ended_at bigint, stored_at bigint, fault text DEFAULT 'new');
+	unheard integer, refused text, ended_at bigint, stored_at bigint,
+	stall integer, fault text DEFAULT 'new');
 EOT
 
 # Starts the visitors; their process id.
@@ -111,7 +112,7 @@ sub compare
 	my $slack = $fault->{forgets} ? CHECKPOINT + 1000 : 0;
 
 	$node->safe_psql('postgres', <<"EOT");
-COPY public.ledger (view, truth, n, acked, stored, ended, gone, unheard, refused, ended_at, stored_at)
+COPY public.ledger (view, truth, n, acked, stored, ended, gone, unheard, refused, ended_at, stored_at, stall)
 	FROM '$folder/$fault->{file}.csv' WITH (FORMAT csv);
 DROP TABLE IF EXISTS public.verdict;
 CREATE TABLE public.verdict AS

@@ -75,10 +75,11 @@ ledger_write(const char *path, int64_t now)
 	{
 		int64_t end = view->ended || view->gone ? view->since : now;
 
-		fprintf(file, "%s,%lld,%d,%d,%d,%d,%d,%lld,%s,%lld,%lld\n", view->id,
+		fprintf(file, "%s,%lld,%d,%d,%d,%d,%d,%lld,%s,%lld,%lld,%lld\n", view->id,
 				(long long) view->visible / 1000, view->n, view->acked, view->stored, view->ended,
 				view->gone, (long long) (end - view->heard) / 1000, view->refused,
-				(long long) view->ended_wall, (long long) view->stored_wall);
+				(long long) view->ended_wall, (long long) view->stored_wall,
+				(long long) view->stall / 1000);
 	}
 	return fclose(file) == 0;
 }

@@ -453,8 +453,10 @@ live_on(Visitor *v, int64_t now)
 }
 
 void
-visitor_sweep(Visitor *v, int64_t now)
+visitor_sweep(Visitor *v, int64_t now, int64_t late)
 {
+	if (v->live && late > v->live->stall)
+		v->live->stall = late;
 	if (v->beacon.fd >= 0 && now - v->noted_at > NOTE_MS * MS)
 		visitor_noted(v, 0);
 	if (v->live)
