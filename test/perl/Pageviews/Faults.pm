@@ -1,9 +1,16 @@
 # What can break under a cluster while visitors come and go, by name.
 #
-# A fault is a hash: name; seconds, how long visitors come; work, which breaks
-# things until it is told that the time is over and leaves everything mended;
-# forgets, when the worker's memory does not survive it.  This file holds the
-# list and what faults have in common; the faults are in Pageviews/Faults/.
+# A fault is a hash:
+#
+#	name
+#	seconds		how long visitors come
+#	work		breaks things until the time is over, and leaves everything mended
+#	move		does so once, within a second or two: what the random mix draws from
+#	forgets		the worker's memory does not survive it
+#	short		it is one of the short form's
+#
+# This file holds the list and what faults have in common; the faults are in
+# Pageviews/Faults/.
 
 package Pageviews::Faults;
 
@@ -16,7 +23,7 @@ use IPC::Run ();
 use Pageviews::Cluster;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(fault again_and_again insist worker listener hit session session_pid started);
+our @EXPORT = qw(fault repeated again_and_again insist tell worker listener hit session session_pid started);
 
 my @all;
 
@@ -28,17 +35,26 @@ sub fault
 	push @all, { name => $name, seconds => 7, work => $work, %o };
 }
 
+# Registers one that is a move, again and again with a pause in between.
+sub repeated
+{
+	my ($name, $pause, $move, %o) = @_;
+
+	fault($name, sub { again_and_again($_[0], $pause, $move) }, move => $move, %o);
+}
+
 sub all
 {
 	return @all;
 }
 
-# Breaks things while the visitors are there: {restarts, error}.  `fault` learns
-# from when on (counts_from) its views count, where that is not the beginning.
+# Breaks things while the visitors are there: {restarts, error, told (what to add to
+# a failure), node (the one to look at from now on)}.  `fault` learns from when on
+# (counts_from) its views count, where that is not the beginning.
 sub strike
 {
 	my ($fault, $node, $driver, $until) = @_;
-	my $blow = { node => $node, driver => $driver, until => $until, restarts => 0, fault => $fault };
+	my $blow = { node => $node, driver => $driver, until => $until, restarts => 0, told => [], fault => $fault };
 
 	sleep 1;
 	eval { $fault->{work}->($blow); 1 } or $blow->{error} = "the fault failed: $@";
@@ -67,6 +83,14 @@ sub insist
 
 	Pageviews::Cluster::eventually($query, 30, sub { defined eval { $result = $blow->{node}->value($query) } });
 	return $result;
+}
+
+# A line that a failure shows, too.
+sub tell
+{
+	my ($blow, $line) = @_;
+
+	push @{ $blow->{told} }, $line;
 }
 
 # Pid of the worker, once there is one.

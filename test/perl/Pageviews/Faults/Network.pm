@@ -9,6 +9,6 @@ use Pageviews::Cluster;
 use Pageviews::Faults;
 use Time::HiRes qw(time sleep);
 
-fault 'half of the connections reset' => sub { again_and_again($_[0], 0.5, sub { kill USR1 => $_[0]{driver} }) };
+repeated 'half of the connections reset' => 0.5, sub { kill USR1 => $_[0]{driver} }, short => 1;
 
 1;

@@ -9,9 +9,11 @@ use Pageviews::Cluster;
 use Pageviews::Faults;
 use Time::HiRes qw(time sleep);
 
-fault 'none' => sub { };
+fault 'none' => sub { }, short => 1;
 
-fault 'listener SEGV' => sub { again_and_again($_[0], 1, sub { hit($_[0], SEGV => listener($_[0])) }) };
+repeated 'listener SEGV' => 1, sub { hit($_[0], SEGV => listener($_[0])) }, short => 1;
+
+repeated 'listener kill -9' => 1, sub { hit($_[0], KILL => listener($_[0])) };
 
 fault 'listener STOP' => sub {
 	my ($blow) = @_;
@@ -21,28 +23,23 @@ fault 'listener STOP' => sub {
 	Pageviews::Cluster::eventually('another listener', 20, sub { listener($blow) != $pid });
 }, seconds => 12;
 
-fault 'worker terminated' => sub {
-	again_and_again($_[0], 2, sub { insist($_[0], 'SELECT pg_terminate_backend(' . worker($_[0]) . ')'); $_[0]{restarts}++ });
-};
+repeated 'worker terminated' => 2, sub {
+	insist($_[0], 'SELECT pg_terminate_backend(' . worker($_[0]) . ')');
+	$_[0]{restarts}++;
+}, short => 1;
 
-fault 'worker cancelled' => sub {
-	again_and_again($_[0], 0.1, sub { insist($_[0], 'SELECT pg_cancel_backend(' . worker($_[0]) . ')') });
-};
+repeated 'worker cancelled' => 0.1, sub { insist($_[0], 'SELECT pg_cancel_backend(' . worker($_[0]) . ')') };
 
-fault 'backend kill -9' => sub {
-	again_and_again($_[0], 2, sub {
-		my ($blow) = @_;
-		my $session = session($blow, 'SELECT pg_backend_pid()');
+repeated 'backend kill -9' => 2, sub {
+	my ($blow) = @_;
+	my $session = session($blow, 'SELECT pg_backend_pid()');
 
-		hit($blow, KILL => session_pid($session));
-		$session->{run}->kill_kill;
-		insist($blow, 'SELECT 1');
-	});
-}, forgets => 1;
+	hit($blow, KILL => session_pid($session));
+	$session->{run}->kill_kill;
+	insist($blow, 'SELECT 1');
+}, forgets => 1, short => 1;
 
-fault 'worker kill -9' => sub {
-	again_and_again($_[0], 2, sub { hit($_[0], KILL => worker($_[0])); insist($_[0], 'SELECT 1') });
-}, forgets => 1;
+repeated 'worker kill -9' => 2, sub { hit($_[0], KILL => worker($_[0])); insist($_[0], 'SELECT 1') }, forgets => 1;
 
 fault 'postmaster kill -9' => sub {
 	my ($blow) = @_;
@@ -59,15 +56,13 @@ fault 'postmaster kill -9' => sub {
 
 for my $mode (qw(immediate fast smart))
 {
-	fault "$mode stop" => sub {
-		again_and_again($_[0], 2, sub {
-			my ($blow) = @_;
+	repeated "$mode stop" => 2, sub {
+		my ($blow) = @_;
 
-			$blow->{node}->stop($mode);
-			$blow->{node}->start;
-			started($blow);
-		});
-	}, forgets => $mode eq 'immediate';
+		$blow->{node}->stop($mode);
+		$blow->{node}->start;
+		started($blow);
+	}, forgets => $mode eq 'immediate', short => $mode eq 'fast';
 }
 
 1;
