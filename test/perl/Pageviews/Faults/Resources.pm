@@ -42,7 +42,7 @@ sub crowd
 }
 
 # No memory beyond what it has, under a crowd that grows until one of it is sent away or
-# the listener dies; then, if it lives, memory again.
+# the listener dies; a while later, if it lives, memory again.
 repeated 'listener out of memory' => 1, sub {
 	my ($blow) = @_;
 	my $pid = listener($blow);
@@ -58,6 +58,7 @@ repeated 'listener out of memory' => 1, sub {
 		$felt = !Pageviews::Cluster::alive($pid) ? 'it died' : IO::Select->new(@callers)->can_read(0) ? 'it sent callers away' : 0;
 		last if $felt;
 	}
+	sleep 1;
 	limit($pid, as => 'unlimited');
 	die "the limit of memory was not felt\n" if !$felt;
 	tell($blow, "without memory $felt");
