@@ -35,6 +35,13 @@ use constant SHORT => 5;
 my %o = (visitors => 150);
 my @repeated;
 
+# Ends before anything began.
+sub refuse
+{
+	print $screen "pageviews: @_\n";
+	exit 2;
+}
+
 # What is given is given again by the line that tells how to repeat a fault.
 sub given
 {
@@ -45,10 +52,10 @@ sub given
 }
 GetOptions(
 	(map { ("$_=i" => \&given) } qw(seed seconds visitors)),
-	(map { ($_ => \$o{$_}) } qw(short self-test list))) or die "usage: see the top of run.pl\n";
+	(map { ($_ => \$o{$_}) } qw(short self-test list))) or refuse('see the top of test/faults/run.pl for the options');
 $o{seed} //= int rand 2**31;
 my %known = map { $_->{name} => $_ } Pageviews::Faults::all();
-my @faults = map { $known{$_} // die "no such fault: $_\n" } @ARGV;
+my @faults = map { $known{$_} // refuse("there is no fault \"$_\"; --list tells which there are") } @ARGV;
 
 @faults = grep { !$o{short} || $_->{short} } Pageviews::Faults::all() if !@ARGV && !$o{'self-test'};
 if ($o{list})

@@ -17,12 +17,43 @@ use constant CROWDS => 10;
 
 # --- the listener's limits --------------------------------------------------------------
 
-# Lowers, or raises again, a soft limit of a running process; false when it is no more.
+# Sets the soft limit of a running process; false when it is no more.
 sub limit
 {
 	my ($pid, $resource, $soft) = @_;
 
 	return system("prlimit --pid $pid --$resource=$soft: 2>/dev/null") == 0;
+}
+
+# Runs code while the listener has no more of a resource than `soft`, counts it if
+# that was felt (the code returns true), and restores what it had.
+sub short_of
+{
+	my ($blow, $resource, $soft, $code) = @_;
+
+	$blow->{node}->wait_ready;
+	my $pid = listener($blow);
+	my ($had) = `prlimit --pid $pid --$resource --output=SOFT --noheadings 2>/dev/null` =~ /(\w+)/ or return;
+
+	limit($pid, $resource, $soft->($pid)) or return;
+	my $felt = eval { $code->($blow, $pid) };
+	my $error = $@;
+
+	limit($pid, $resource, $had);
+	die $error if $error;
+	$blow->{felt}++ if $felt;
+}
+
+# Registers a fault that is such a want, and has to be felt at least once.
+sub want
+{
+	my ($name, $resource, $soft, $code) = @_;
+	my $move = sub { short_of($_[0], $resource, $soft, $code) };
+
+	fault $name => sub {
+		again_and_again($_[0], 1, $move);
+		die "it was not felt\n" if !$_[0]{felt};
+	}, move => $move, seconds => 9;
 }
 
 # Callers who begin a request and leave it there, so that the listener has to keep it.
@@ -41,29 +72,30 @@ sub crowd
 	return @callers;
 }
 
-# No memory beyond what it has, under a crowd that grows until one of it is sent away or
-# the listener dies; a while later, if it lives, memory again.
-repeated 'listener out of memory' => 1, sub {
-	my ($blow) = @_;
-	my $pid = listener($blow);
-	my ($size) = PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status") =~ /^VmSize:\s+(\d+)/m or return;
-	my $felt = 0;
+# Bytes of address space that a process has.
+sub size
+{
+	my ($kilobytes) = PostgreSQL::Test::Utils::slurp_file("/proc/$_[0]/status") =~ /^VmSize:\s+(\d+)/m;
+
+	return $kilobytes * 1024;
+}
+
+# A crowd that grows until one of it is sent away, or the listener dies.
+want 'listener out of memory', 'as', \&size, sub {
+	my ($blow, $pid) = @_;
 	my @callers;
 
-	return if !limit($pid, as => $size * 1024);
 	for (1 .. CROWDS)
 	{
 		push @callers, crowd($blow->{node});
 		sleep 0.1;
-		$felt = !Pageviews::Cluster::alive($pid) ? 'it died' : IO::Select->new(@callers)->can_read(0) ? 'it sent callers away' : 0;
-		last if $felt;
+		next if Pageviews::Cluster::alive($pid) && !IO::Select->new(@callers)->can_read(0);
+		sleep 1;
+		tell($blow, 'without memory the listener died') if !Pageviews::Cluster::alive($pid);
+		return 1;
 	}
-	sleep 1;
-	limit($pid, as => 'unlimited');
-	die "the limit of memory was not felt\n" if !$felt;
-	tell($blow, "without memory $felt");
-	$blow->{restarts}++ if $felt eq 'it died';
-}, seconds => 8;
+	return 0;
+};
 
 # How many callers wait for the listener to take them.
 sub waiting
@@ -79,17 +111,18 @@ sub waiting
 	return $waiting;
 }
 
-# Fewer descriptors than it has already.
-repeated 'listener out of descriptors' => 1, sub {
+# Fewer than it has already, until visitors wait.
+want 'listener out of descriptors', 'nofile', sub { 32 }, sub {
 	my ($blow) = @_;
-	my $pid = listener($blow);
-	my $soft = `prlimit --pid $pid --nofile --output=SOFT --noheadings` + 0 or return;
+	my $felt;
 
-	limit($pid, nofile => 32) or return;
-	Pageviews::Cluster::eventually('callers wait', 10, sub { waiting($blow->{node}) > 20 });
-	sleep 0.5;
-	limit($pid, nofile => $soft);
-}, seconds => 9;
+	Pageviews::Cluster::eventually('callers wait', 20, sub {
+		$felt = waiting($blow->{node}) > 20;
+		return $felt || time > $blow->{until} - 0.5;
+	});
+	sleep 0.5 if $felt;
+	return $felt;
+};
 
 # --- the disk ----------------------------------------------------------------------------
 
