@@ -93,7 +93,7 @@ fault 'extension dropped and made' => sub {
 	sleep 1;
 	insist($blow, 'CREATE EXTENSION IF NOT EXISTS pageviews');
 	$blow->{fault}{counts_from} = insist($blow, 'SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)');
-}, forgets => 1, seconds => 9, short => 1;
+}, seconds => 9, short => 1;
 
 # Another version of the extension and the way back, next to the one that is
 # installed: a column comes and goes, and a function that the worker has planned a
