@@ -57,7 +57,7 @@ sub strike
 	my $blow = { node => $node, driver => $driver, until => $until, restarts => 0, told => [], fault => $fault };
 
 	sleep 1;
-	eval { $fault->{work}->($blow); 1 } or $blow->{error} = "the fault failed: $@";
+	eval { $fault->{work}->($blow); 1 } or ($blow->{error}) = "the fault failed: $@" =~ /(.*)/;
 	return $blow;
 }
 

@@ -125,7 +125,7 @@ EOT
 	}
 }
 
-# There and back; a new key makes the worker call the function.
+# There and back, its locks held for longer than the worker waits for one; a new key makes the worker call the function.
 repeated 'extension updated' => 0.3, sub {
 	my ($blow) = @_;
 	my $version = insist($blow, "SELECT default_version FROM pg_available_extensions WHERE name = 'pageviews'");
@@ -133,7 +133,7 @@ repeated 'extension updated' => 0.3, sub {
 	make_versions($version);
 	for my $to ('faults', $version)
 	{
-		insist($blow, "ALTER EXTENSION pageviews UPDATE TO '$to'");
+		insist($blow, "BEGIN; ALTER EXTENSION pageviews UPDATE TO '$to'; SELECT pg_sleep(0.4); COMMIT");
 		insist($blow, 'SELECT pageviews.rotate_cookie_key()');
 		sleep 0.3;
 	}

@@ -81,7 +81,8 @@ EOT
 	@figure{qw(views lost duplicated bent forgotten vanished late refused foreign)} = split /\|/, $node->value(<<'EOT');
 SELECT count(*), count(*) FILTER (WHERE lost), count(*) FILTER (WHERE duplicated),
 	count(*) FILTER (WHERE "beyond tolerance"), count(*) FILTER (WHERE forgotten),
-	count(*) FILTER (WHERE gone AND acked AND held), coalesce(max(stall), 0), count(refused),
+	count(*) FILTER (WHERE gone AND acked AND held), coalesce(max(stall), 0),
+	(SELECT count(refused) FROM public.ledger WHERE latest),
 	(SELECT count(*) FROM pageviews.views AS v WHERE NOT EXISTS (SELECT FROM public.ledger AS l WHERE l.view = v.view_id))
 FROM public.verdict
 EOT
