@@ -49,7 +49,7 @@ sub judge
 	my $memory = $fault->{forgets} ? 'true' : 'false';
 	my $since = $fault->{counts_from} // 0;
 	my ($tolerance, $stall) = (TOLERANCE, STALL);
-	my $slack = $fault->{forgets} ? CHECKPOINT + 1000 : 0;
+	my $slack = ($fault->{slack} // 0) + ($fault->{forgets} ? CHECKPOINT + 1000 : 0);
 	my %figure;
 
 	$node->safe_psql('postgres', <<"EOT");
