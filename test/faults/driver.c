@@ -9,6 +9,12 @@
  *	  --patience N	how long that may take (40)
  *	  --backoff MS	the longest pause between two sockets of a browser (1000)
  *	  --seed N		plays the same visitors again
+ *	  --via PORT	connects there; the pages are still the other port's
+ *	  --skew MS		the visitors' clocks are off by up to so much, each by his own, and
+ *					the server's may jump: ids that it refuses for it are made anew
+ *	  --mischief N	of a hundred messages so many go twice, late, out of order, or on
+ *					another way
+ *	  --marked N	of a hundred views so many say SPOIL0 or SPOILF in their titles
  *
  * SIGUSR1 resets half of the sockets.  The ledger has a line a view: id, true
  * visible ms, last n, acked, stored, ended by its visitor, gone for good, ms
@@ -30,7 +36,7 @@
 
 #define SWEEP_MS 10
 
-Rules  rules = {.visitors = 100, .backoff_ms = 1000};
+Rules  rules = {.visitors = 100, .backoff_ms = 1000, .skew_ms = -1};
 Totals totals;
 
 static volatile sig_atomic_t resets;
@@ -50,7 +56,9 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 		{"port", required_argument, NULL, 'p'},		{"ledger", required_argument, NULL, 'l'},
 		{"visitors", required_argument, NULL, 'v'}, {"seconds", required_argument, NULL, 's'},
 		{"patience", required_argument, NULL, 'w'}, {"backoff", required_argument, NULL, 'b'},
-		{"seed", required_argument, NULL, 'r'},		{NULL, 0, NULL, 0}};
+		{"seed", required_argument, NULL, 'r'},		{"via", required_argument, NULL, 'i'},
+		{"skew", required_argument, NULL, 'k'},		{"mischief", required_argument, NULL, 'm'},
+		{"marked", required_argument, NULL, 'x'},	{NULL, 0, NULL, 0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -78,10 +86,24 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 			case 'r':
 				rules.seed = strtoull(optarg, NULL, 10);
 				break;
+			case 'i':
+				rules.via = atol(optarg);
+				break;
+			case 'k':
+				rules.skew_ms = atol(optarg);
+				break;
+			case 'm':
+				rules.mischief = atol(optarg);
+				break;
+			case 'x':
+				rules.marked = atol(optarg);
+				break;
 			default:
 				return false;
 		}
 	}
+	if (rules.via == 0)
+		rules.via = rules.port;
 	return rules.port > 0 && *path && rules.visitors > 0 && rules.backoff_ms > 0 && optind == argc;
 }
 
@@ -145,9 +167,9 @@ main(int argc, char **argv)
 		return 2;
 	}
 	printf("views %ld sockets %ld deaths %ld watchdogs %ld notes %ld refused %ld errors %ld "
-		   "repeats %ld pages %ld\n",
+		   "repeats %ld pages %ld renamed %ld\n",
 		   totals.views, totals.sockets, totals.deaths, totals.watchdogs, totals.notes,
-		   totals.refused, totals.errors, totals.repeats, totals.pages);
+		   totals.refused, totals.errors, totals.repeats, totals.pages, totals.renamed);
 	printf("settled %ld of %ld\n", settled, rules.visitors);
 	return settled == rules.visitors ? 0 : 1;
 }

@@ -23,6 +23,8 @@ use Pageviews::Faults::Resources;
 use Pageviews::Faults::Database;
 use Pageviews::Faults::Standby;
 use Pageviews::Faults::Network;
+use Pageviews::Faults::Messages;
+use Pageviews::Faults::Clock;
 use Pageviews::Faults::Mix;
 use Pageviews::Faults::SelfTest;
 use Pageviews::Faults::Verdict;
@@ -103,7 +105,8 @@ sub send_visitors
 	  '--ledger' => "$folder/$fault->{file}.csv",
 	  '--seed' => $seed,
 	  '--visitors' => $o{visitors},
-	  '--seconds' => $fault->{seconds}
+	  '--seconds' => $fault->{seconds},
+	  @{ $fault->{options} // [] }
 	  or POSIX::_exit(127);
 }
 
@@ -148,6 +151,16 @@ sub report
 	}
 }
 
+# What is wrong when a fault is over.
+sub after
+{
+	my ($fault) = @_;
+	my @wrong;
+
+	eval { @wrong = $fault->{after}->($node, $fault); 1 } or push @wrong, "afterwards: $@";
+	return @wrong;
+}
+
 # One fault under traffic, from the first visitor to the verdict.
 sub endure
 {
@@ -160,6 +173,7 @@ sub endure
 	($fault{file} = $fault{name}) =~ s/\W+/_/g;
 	$fault{seconds} = $o{seconds} // $fault{seconds};
 	my $waited = waited_ms();
+	$fault{before}->($node, \%fault, $seed) if $fault{before};
 	my $driver = send_visitors(\%fault, $seed);
 	my $struck = Pageviews::Faults::strike(\%fault, $node, $driver, time + $fault{seconds});
 
@@ -177,6 +191,7 @@ sub endure
 	my %v = ((map { $_ => 0 } keys %sum, qw(refused late)), %$verdict);
 
 	push @wrong, @{ $v{wrong} };
+	push @wrong, after(\%fault) if $fault{after};
 	push @wrong, "the visitors say: $said" if $v{refused};
 	push @wrong, @{ $struck->{told} } if @wrong;
 	push @wrong, sprintf 'the driver was late by up to %d ms; for %d ms some process waited for a processor',

@@ -6,6 +6,10 @@
 #	seconds		how long visitors come
 #	work		breaks things until the time is over, and leaves everything mended
 #	move		does so once, within a second or two: what the random mix draws from
+#	before		prepares the cluster; is called with it, the fault, and the seed
+#	options		for the visitors
+#	after		mends what `before` did; returns a list of what is wrong
+#	slack		ms by which the server may misjudge a view whose visitor never came back
 #	short		it is one of the short form's
 #
 # This file holds the list and what faults have in common; the faults are in

@@ -62,6 +62,7 @@ sub judge
 	my $since = $fault->{counts_from} // 0;
 	my ($tolerance, $stall) = (TOLERANCE, STALL);
 	my $checkpoint = CHECKPOINT + 1000;
+	my $slack = $fault->{slack} // 0;
 	my %figure;
 
 	$node->safe_psql('postgres', <<"EOT");
@@ -73,7 +74,7 @@ CREATE TABLE public.verdict AS
 		v.view_id IS NULL AND l.gone AND l.acked AND l.held AS forgotten,
 		coalesce(abs(v.engagement_ms - l.truth)
 			> $tolerance + CASE WHEN l.stall > $stall THEN l.stall ELSE 0 END
-			+ CASE WHEN l.gone THEN l.unheard ELSE 0 END
+			+ CASE WHEN l.gone THEN l.unheard + $slack ELSE 0 END
 			+ CASE WHEN l.gone AND l.held THEN $checkpoint ELSE 0 END, false) AS "beyond tolerance"
 	FROM (SELECT l.*, $held AS held FROM public.ledger AS l WHERE l.latest AND l.ended_at >= $since) AS l
 	LEFT JOIN LATERAL (SELECT * FROM pageviews.views AS v WHERE v.view_id = l.view LIMIT 1) AS v ON true;
