@@ -194,12 +194,14 @@ settle(Registry *registry, const Uuid *view, int64_t revision, bool rejected,
 {
 	const ViewRow *row = queue_find(registry->queue, view);
 	uint32_t	   slot = idtable_find(registry->table, view);
+	Micros		   origin;
 
 	if (row == NULL || row->revision != revision)
 		return false;
 	*reply_to = row->reply_to;
+	origin = row->origin;
 	queue_settle(registry->queue, view, revision);
-	recent_add(registry->recent, view, revision, rejected);
+	recent_add(registry->recent, view, revision, rejected, origin);
 	if (slot != NO_SLOT)
 	{
 		registry->held[slot].waiting = false;
