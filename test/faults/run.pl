@@ -200,10 +200,9 @@ sub endure
 	  if @wrong;
 	report(sprintf('%s: views %d, lost %d, duplicated %d, beyond tolerance %d, restarts %d%s',
 			$fault{name}, @v{qw(views lost duplicated bent)}, $struck->{restarts},
-			$fault{forgets} ? ", gone with the memory $v{forgotten} of $v{vanished} whose visitor never came back" : ''),
+			$fault{losses} ? ", gone with the memory $v{forgotten} of $v{vanished} whose visitor never came back" : ''),
 		@wrong);
-	$sum{$_} += $v{$_} for qw(views lost duplicated bent forgotten);
-	$sum{vanished} += $v{vanished} if $fault{forgets};
+	$sum{$_} += $v{$_} for keys %sum;
 }
 
 print $screen "seed $o{seed}\n";
@@ -217,7 +216,7 @@ eval {
 	$node->stop;
 	1;
 } or report('the suite itself', $@);
-printf $screen "sum: views %d, lost %d, duplicated %d, beyond tolerance %d, gone with the memory %d (%.2f %%), which had %d views whose visitor never came back\n",
+printf $screen "sum: views %d, lost %d, duplicated %d, beyond tolerance %d, gone with the memory %d (%.2f %% of all views) of %d whose visitor never came back\n",
   @sum{qw(views lost duplicated bent forgotten)}, $sum{views} ? 100 * $sum{forgotten} / $sum{views} : 0, $sum{vanished};
 print $screen "$passed passed, $failed failed\n";
 exit($failed ? 1 : 0);

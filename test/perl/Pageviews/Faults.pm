@@ -6,7 +6,6 @@
 #	seconds		how long visitors come
 #	work		breaks things until the time is over, and leaves everything mended
 #	move		does so once, within a second or two: what the random mix draws from
-#	forgets		the worker's memory does not survive it
 #	before		prepares the cluster; is called with it, the fault, and the seed
 #	options		for the visitors
 #	after		mends what `before` did; returns a list of what is wrong
@@ -27,7 +26,7 @@ use IPC::Run ();
 use Pageviews::Cluster;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(fault repeated again_and_again insist tell worker listener hit session session_pid started);
+our @EXPORT = qw(fault repeated again_and_again insist tell memory_lost worker listener hit session session_pid started);
 
 my @all;
 
@@ -54,14 +53,15 @@ sub all
 
 # Breaks things while the visitors are there: {restarts, error, told (what to add to
 # a failure), node (the one to look at from now on)}.  `fault` learns from when on
-# (counts_from) its views count, where that is not the beginning.
+# (counts_from) its views count, where that is not the beginning, and when the
+# worker's memory was lost (losses: first and last moment of each, ms since the epoch).
 sub strike
 {
 	my ($fault, $node, $driver, $until) = @_;
 	my $blow = { node => $node, driver => $driver, until => $until, restarts => 0, told => [], fault => $fault };
 
 	sleep 1;
-	eval { $fault->{work}->($blow); 1 } or $blow->{error} = "the fault failed: $@";
+	eval { $fault->{work}->($blow); 1 } or ($blow->{error}) = "the fault failed: $@" =~ /(.*)/;
 	return $blow;
 }
 
@@ -95,6 +95,16 @@ sub tell
 	my ($blow, $line) = @_;
 
 	push @{ $blow->{told} }, $line;
+}
+
+# Does what costs the worker its memory, and keeps when that was.
+sub memory_lost
+{
+	my ($blow, $code) = @_;
+	my $from = time;
+
+	$code->();
+	push @{ $blow->{fault}{losses} }, [ 1000 * $from, 1000 * time ];
 }
 
 # Pid of the worker, once there is one.

@@ -17,6 +17,6 @@ fault 'random mix' => sub {
 		tell($blow, "then $fault->{name}");
 		$fault->{move}->($blow);
 	});
-}, forgets => 1, seconds => 20, short => 1;
+}, seconds => 20, short => 1;
 
 1;

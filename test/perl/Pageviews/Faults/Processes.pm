@@ -34,35 +34,47 @@ repeated 'backend kill -9' => 2, sub {
 	my ($blow) = @_;
 	my $session = session($blow, 'SELECT pg_backend_pid()');
 
-	hit($blow, KILL => session_pid($session));
-	$session->{run}->kill_kill;
-	insist($blow, 'SELECT 1');
-}, forgets => 1, short => 1;
+	my $pid = session_pid($session);
 
-repeated 'worker kill -9' => 2, sub { hit($_[0], KILL => worker($_[0])); insist($_[0], 'SELECT 1') }, forgets => 1;
+	memory_lost($blow, sub {
+		hit($blow, KILL => $pid);
+		$session->{run}->kill_kill;
+	});
+	insist($blow, 'SELECT 1');
+}, short => 1;
+
+repeated 'worker kill -9' => 2, sub {
+	my ($blow) = @_;
+	my $pid = worker($blow);
+
+	memory_lost($blow, sub { hit($blow, KILL => $pid) });
+	insist($blow, 'SELECT 1');
+};
 
 fault 'postmaster kill -9' => sub {
 	my ($blow) = @_;
 	my $node = $blow->{node};
 	my @children = (worker($blow), listener($blow));
 
-	$node->kill9;
+	memory_lost($blow, sub { $node->kill9 });
 	Pageviews::Cluster::eventually('nothing is left over', 20, sub { !grep { Pageviews::Cluster::alive($_) } @children });
 	# Where nobody reaps orphans its pid goes on as a zombie's, and its locks with it.
 	unlink $node->data_dir . '/postmaster.pid', map { $node->host . '/.s.PGSQL.' . $node->port . $_ } '', '.lock';
 	Pageviews::Cluster::eventually('a start', 20, sub { eval { $node->start(fail_ok => 1) } });
 	started($blow);
-}, forgets => 1;
+};
 
 for my $mode (qw(immediate fast smart))
 {
 	repeated "$mode stop" => 2, sub {
 		my ($blow) = @_;
 
-		$blow->{node}->stop($mode);
+		my $stop = sub { $blow->{node}->stop($mode) };
+
+		$mode eq 'immediate' ? memory_lost($blow, $stop) : $stop->();
 		$blow->{node}->start;
 		started($blow);
-	}, forgets => $mode eq 'immediate', short => $mode eq 'fast';
+	}, short => $mode eq 'fast';
 }
 
 1;

@@ -69,19 +69,20 @@ sub run
 	$say->('self-test: all is clean again', @{ Pageviews::Faults::Verdict::judge($node, $fault)->{wrong} });
 }
 
-# A view whose visitor never came back may go with the memory, if memory went, and only then.
+# A view whose visitor never came back may go with the memory that held it, and only then.
 sub forgotten
 {
 	my ($node, $fault, $say) = @_;
-	my $view = $node->value('SELECT view FROM public.ledger WHERE latest AND gone AND acked ORDER BY view LIMIT 1');
+	my ($view, $ended) = split /\|/, $node->value(
+		'SELECT view, ended_at FROM public.ledger WHERE latest AND gone AND acked ORDER BY view LIMIT 1');
 
 	$node->safe_psql('postgres', "DELETE FROM pageviews.views WHERE view_id = '$view'");
-	for my $row ([ 0, 'lost' ], [ 1, 'forgotten' ])
+	for my $row ([ 'an hour later', $ended + 3600_000, 'lost' ], [ 'an hour before', $ended - 3600_000, 'lost' ], [ 'then', $ended, 'forgotten' ])
 	{
-		my ($forgets, $figure) = @$row;
-		my $verdict = Pageviews::Faults::Verdict::judge($node, { %$fault, forgets => $forgets });
+		my ($when, $loss, $figure) = @$row;
+		my $verdict = Pageviews::Faults::Verdict::judge($node, { %$fault, losses => [ [ $loss, $loss ] ] });
 
-		$say->('self-test: a row whose visitor is gone is ' . ($forgets ? 'gone with the memory' : 'lost'),
+		$say->("self-test: a row that went, memory lost $when, is $figure",
 			map { "$_ is $verdict->{$_}" } grep { $verdict->{$_} != ($_ eq $figure) } qw(lost forgotten));
 	}
 	mend($node);

@@ -28,11 +28,11 @@ fault 'standby promoted' => sub {
 	Pageviews::Cluster::eventually('commits wait for the standby', 30,
 		sub { $old->value('SELECT sync_state FROM pg_stat_replication') eq 'sync' });
 	sleep 2;
-	$old->stop('immediate');
+	memory_lost($blow, sub { $old->stop('immediate') });
 	$new->promote;
 	$blow->{node} = $new;
 	started($blow);
 	worker($blow);
-}, forgets => 1, seconds => 14;
+}, seconds => 14;
 
 1;
