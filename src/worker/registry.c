@@ -250,7 +250,7 @@ forget_row(void *context, const Uuid *view)
 	Registry *registry = context;
 
 	recent_forget(registry->recent, view);
-	recent_add(registry->forgotten, view, 0, false);
+	recent_add(registry->forgotten, view, 0, false, 0);
 	registry->counts.dropped++;
 }
 
@@ -259,7 +259,7 @@ registry_forget(Registry *registry, const Uuid *session, Moment now)
 {
 	uint32_t count = 0;
 
-	recent_add(registry->forgotten, session, now.wall, false);
+	recent_add(registry->forgotten, session, now.wall, false, 0);
 
 	for (uint32_t slot = 0; slot < idtable_reach(registry->table); slot++)
 	{
