@@ -21,7 +21,8 @@ typedef struct RecentEntry
 	Uuid	view;
 	int64_t revision; /* highest that was stored */
 	bool	rejected;
-	Micros	origin; /* its id's own time on the monotonic clock, whatever the wall clock does later */
+	Micros
+		origin; /* its id's own time on the monotonic clock, whatever the wall clock does later */
 } RecentEntry;
 
 /* NULL when there is no memory. */
