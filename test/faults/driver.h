@@ -24,11 +24,11 @@ typedef struct View
 	struct View *next;	  /* in the visitor's list of what is not stored */
 	struct View *earlier; /* in the ledger */
 	char		 id[37];
-	uint64_t	 seed[2]; /* the id's random bits */
-	bool		 said;	  /* something about it went out under this id */
+	uint64_t	 seed[2];  /* the id's random bits */
+	bool		 said;	   /* something about it went out under this id */
 	int			 answered; /* the highest n that was acknowledged */
 	int			 page;
-	const char	*mark; /* in its title */
+	const char	*mark;		  /* in its title */
 	int			 n;			  /* of the last message */
 	int64_t		 born;		  /* us, monotonic, as every time here */
 	int64_t		 since;		  /* up to when `visible` counts */
@@ -111,13 +111,13 @@ typedef struct Visitor
 
 typedef struct Rules
 {
-	long	 port;
-	long	 via; /* the port that is connected to */
-	long	 visitors;
-	long	 backoff_ms; /* the longest pause between two sockets */
-	long	 skew_ms;	/* the visitors' clocks are off by up to this; -1: the server's is right, too */
-	long	 mischief;	/* of a hundred messages so many go another way than they should */
-	long	 marked;	/* of a hundred views so many have a mark in their texts */
+	long port;
+	long via; /* the port that is connected to */
+	long visitors;
+	long backoff_ms; /* the longest pause between two sockets */
+	long skew_ms;  /* the visitors' clocks are off by up to this; -1: the server's is right, too */
+	long mischief; /* of a hundred messages so many go another way than they should */
+	long marked;   /* of a hundred views so many have a mark in their texts */
 	uint64_t seed;
 	int64_t	 until;	   /* when no new view begins any more */
 	bool	 settling; /* that is now */

@@ -93,8 +93,8 @@ mischief_sweep(Visitor *v, bool behind, int64_t now)
 	for (int i = 0; i < v->shelved;)
 	{
 		const Shelved *next = &v->shelf[i];
-		bool		   note = (next->opens && next->n > next->view->answered) || visitor_roll(v, 3) == 0;
-		Shelved		   shelved;
+		bool	note = (next->opens && next->n > next->view->answered) || visitor_roll(v, 3) == 0;
+		Shelved shelved;
 
 		if (!is_due(next, behind, now) || (note && v->beacon.fd >= 0) ||
 			(!note && v->step != STEP_OPEN))

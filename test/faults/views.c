@@ -64,10 +64,11 @@ view_message(const View *view, const char *type, bool whole, char *text)
 					  type, view->id, view->n, view->shown ? "visible" : "hidden", visible,
 					  visible / 2, visible / 4, (long long) view->elapsed / 1000);
 	if (whole)
-		length += snprintf(text + length, MESSAGE_LIMIT - (size_t) length,
-						   ",\"url\":\"http://127.0.0.1:%ld/page/%d\",\"title\":\"Page %d%s\","
-						   "\"navigation\":\"navigate\",\"language\":\"en\",\"time_zone\":\"UTC\"",
-						   rules.port, view->page % 50, view->page % 50, view->mark ? view->mark : "");
+		length +=
+			snprintf(text + length, MESSAGE_LIMIT - (size_t) length,
+					 ",\"url\":\"http://127.0.0.1:%ld/page/%d\",\"title\":\"Page %d%s\","
+					 "\"navigation\":\"navigate\",\"language\":\"en\",\"time_zone\":\"UTC\"",
+					 rules.port, view->page % 50, view->page % 50, view->mark ? view->mark : "");
 	if (view->ended)
 		length +=
 			snprintf(text + length, MESSAGE_LIMIT - (size_t) length, ",\"reason\":\"closed\"");

@@ -466,12 +466,12 @@ visitor_heard(Visitor *v, const char *text)
 	char		id[37];
 	View	   *view;
 
-	v->unanswered = 0;
 	if (says(text, "hello"))
 	{
 		greeting(v, text);
 		return;
 	}
+	v->unanswered = 0;
 	if (says(text, "error"))
 	{
 		if (totals.errors++ < 5)

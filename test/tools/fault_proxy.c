@@ -41,8 +41,8 @@
 /* One end of a connection, and what it said that the other has not got yet. */
 typedef struct Side
 {
-	int		fd; /* -1: closed */
-	int64_t stalled; /* until then nothing is read from it */
+	int		fd;		   /* -1: closed */
+	int64_t stalled;   /* until then nothing is read from it */
 	bool	swallowed; /* what it says goes nowhere */
 	size_t	length;
 	char	bytes[16384];
@@ -134,8 +134,8 @@ listen_to(Side *side, bool *reset)
 
 	if (side->length == sizeof side->bytes)
 		return true;
-	got = recv(side->fd, side->bytes + side->length, sizeof side->bytes - side->length,
-			   MSG_DONTWAIT);
+	got =
+		recv(side->fd, side->bytes + side->length, sizeof side->bytes - side->length, MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	*reset = got < 0;
