@@ -93,6 +93,7 @@ uninstall-listener:
 include test/unit/unit.mk
 include test/gate/gate.mk
 include test/fuzz/fuzz.mk
+include test/hostile/hostile.mk
 
 # `make demo SECONDS=20 VISITORS=5`: bash keeps a variable SECONDS of its own.
 demo:
