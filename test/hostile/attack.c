@@ -151,7 +151,7 @@ put_message(Attack *a)
 	say(a,
 		"{\"type\":\"%s\",\"view\":\"%s\",\"n\":%d,\"state\":\"%s\",\"visible\":%d,\"focused\":%d,"
 		"\"active\":%d,\"elapsed\":%d,\"reason\":\"closed\",\"url\":\"http://127.0.0.1:%d%s\","
-		"\"title\":\"t\\u0000\\u001b[31m\",\"referrer\":\"https://x.example/%d?utm_a=1\",\"props\":%s}",
+		"\"title\":\"t\\u0001\\u001b[31m\",\"referrer\":\"https://x.example/%d?utm_a=1\",\"props\":%s}",
 		ONE_OF(types), view, 1 + below(3), ONE_OF(states), below(5000), below(5000), below(5000),
 		below(5000), port, ONE_OF(paths), below(100), ONE_OF(props));
 }
@@ -321,17 +321,20 @@ put_frames(Attack *a)
 	static const int sizes[] = {0, 1, 2, 5, 125, 126, 127, 300, 4096, 4097, 5000, 66000};
 	static Attack	 payload;
 
+	/* Now and then messages only, whole and well-formed. */
+	bool gentle = chance(30);
+
 	for (int frames = below(8); frames >= 0; frames--)
 	{
-		int	   opcode = ONE_OF(opcodes);
+		int	   opcode = gentle ? 1 : ONE_OF(opcodes);
 		size_t cut;
 
 		payload.length = 0;
-		if (chance(70))
+		if (gentle || chance(70))
 			put_message(&payload);
 		else
 			put_noise(&payload, ONE_OF(sizes));
-		if (chance(50))
+		if (!gentle && chance(50))
 			bend(&payload, 0);
 		if (opcode >= 8 && !chance(10) && payload.length > 125)
 			payload.length = (size_t) below(126);
@@ -347,7 +350,7 @@ put_frames(Attack *a)
 			put_frame(a, 0, true, payload.bytes + cut, payload.length - cut);
 		}
 		else
-			put_frame(a, opcode, !chance(10), payload.bytes, payload.length);
+			put_frame(a, opcode, gentle || !chance(10), payload.bytes, payload.length);
 	}
 }
 

