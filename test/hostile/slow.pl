@@ -23,7 +23,7 @@ sub slow
 	$gate->wait_for('it answers', sub { my $s = eval { Pageviews::Client::dial('127.0.0.1', $gate->{port}) }; close $s if $s; $s });
 	for my $try (1 .. 3)
 	{
-		my $report = JSON::PP->new->decode(scalar qx(build/hostile/slow $gate->{port} 1000 7 $limit $tls));
+		my $report = JSON::PP->new->decode(scalar qx(build/hostile/slow $gate->{port} 1000 5 $limit $tls));
 		my ($quiet, $beside) = @$report{qw(quiet beside)};
 
 		# Below a quarter of a millisecond more it is the clock that is measured.

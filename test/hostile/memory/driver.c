@@ -32,7 +32,7 @@
 #include "failing.h"
 
 #define PATIENCE_MS 8000 /* for the listener to do what it must */
-#define REFUSED_MS	300	 /* without an answer so long, a visitor counts as refused */
+#define REFUSED_MS	100	 /* without an answer so long, a visitor counts as refused */
 
 static const char *program;
 static const char *preload;
