@@ -26,7 +26,6 @@ sub slow
 		my $report = JSON::PP->new->decode(scalar qx(build/hostile/slow $gate->{port} 1000 5 $limit $tls));
 		my ($quiet, $beside) = @$report{qw(quiet beside)};
 
-		# Below a quarter of a millisecond more it is the clock that is measured.
 		$report->{ratio} = $beside->{p99} / ($quiet->{p99} || 1);
 		diag(sprintf '%s: p50 %.2f ms, p99 %.2f ms alone (%d visits), p50 %.2f ms, p99 %.2f ms beside 1,000 (%d visits): x %.2f; the longest stayed (s): %s',
 			$name, @$quiet{qw(p50 p99 served)}, @$beside{qw(p50 p99 served)}, $report->{ratio},
