@@ -44,7 +44,7 @@ LISTENER_CFLAGS = -std=gnu11 -O2 -g $(STRICT) -Wshadow
 LISTENER_HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection -fPIE
 LISTENER_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed
-LISTENER_LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lz -lm
+LISTENER_LIBS = -lwebsockets -luv -ljansson -lseccomp -lssl -lcrypto -lz -lm
 
 EXTRA_CLEAN = build tmp_check results regression.diffs regression.out $(LISTENER) \
 	$(OBJS:.o=.d) META.tmp
@@ -78,7 +78,12 @@ build/%.o: %.S $(wildcard web/*.js web/demo/*)
 	@mkdir -p $(@D)
 	$(CC) -Wa,-I$(CURDIR) -c -o $@ $<
 
--include $(OBJS:.o=.d) $(LISTENER_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(LISTENER_OBJS:.o=.d) build/test/tools/intruder.d
+
+# A listener that misbehaves when it is asked to (test/tools/intruder.c), for the tests.
+build/intruder/$(LISTENER): $(LISTENER_OBJS) build/test/tools/intruder.o
+	@mkdir -p $(@D)
+	$(CC) $(LISTENER_LDFLAGS) -Wl,--wrap=http_request,--wrap=sandbox_enter -o $@ $^ $(LISTENER_LIBS)
 
 install: install-listener
 install-listener: $(LISTENER)

@@ -163,7 +163,7 @@ play(Registry *registry, Queue *queue, Input *input)
 			break;
 		case 3:
 			session.bytes[0] = 1 + (what >> 5) % 3;
-			(void) registry_forget(registry, &session);
+			(void) registry_forget(registry, &session, now);
 			break;
 		default:
 			event = next_event(input);
