@@ -11,6 +11,15 @@
 /* At a hundred thousand a second somebody counts for ninety years to this. */
 #define COUNTER_LIMIT (UINT64_C(1) << 48)
 
+/* Whether a heartbeat waits for this; number 0 is said unasked, before the first. */
+static bool
+is_answer(uint64_t sequence, const ListenerFacts *facts)
+{
+	if (sequence == 0)
+		return facts->answered == 0;
+	return facts->asked != facts->answered && sequence == facts->asked;
+}
+
 bool
 event_is_plausible(const Event *event, const ListenerFacts *facts)
 {
@@ -19,7 +28,7 @@ event_is_plausible(const Event *event, const ListenerFacts *facts)
 	if (event->type != EVENT_ALIVE)
 		return true;
 
-	if (facts->asked == facts->answered || event->u.alive.sequence != facts->asked ||
+	if (!is_answer(event->u.alive.sequence, facts) ||
 		event->u.alive.connections > facts->connections)
 		return false;
 	for (int i = 0; i < LISTENER_COUNTER_COUNT; i++)
