@@ -107,16 +107,16 @@ demo:
 prepare test lint format regress tap browser compilers:
 	@tools/$@
 
-# `make test-faults FAULTS='--seed 1 none'`: options and names of test/faults/run.pl.
+# `make test-faults FAULTS="--seed 1 'listener STOP'"`: options and names of test/faults/run.pl.
 test-faults:
-	@FAULTS="$(FAULTS)" tools/faults
+	@tools/faults
 
 help:
 	@echo 'make             build the module and the listener'
 	@echo 'make install     into the Postgres of PG_CONFIG ($(PG_CONFIG))'
 	@echo 'make demo        a demo site on a private cluster; PORT= SECONDS= VISITORS='
 	@echo 'make test        prepare, build, install, then all of these:'
-	@echo '  lint unit gate fuzz hostile regress tap browser, and the demo'
+	@echo '  lint unit gate fuzz hostile regress tap faults (some) browser, and the demo'
 	@echo 'make test-faults seeded visitors while everything breaks; FAULTS= names some'
 	@echo 'make fuzz        a campaign of the fuzz targets; HOURS= FUZZ_TARGETS='
 	@echo 'make hostile     a campaign against the real listener; CONNECTIONS= VALGRIND=1'
