@@ -138,6 +138,7 @@ static struct
 	Micros			linger;
 	Micros			checkpoint;
 	Moment			now;
+	int				minted; /* ids so far */
 	int64_t			order;
 	int64_t			announced;
 	int64_t			ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */

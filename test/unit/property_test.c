@@ -181,7 +181,8 @@ play_sequence(uint64_t seed)
 	if (!failed)
 	{
 		draw_for(seed, length);
-		drain();
+		if (chance(90))
+			drain();
 	}
 	registry_free(registry);
 	queue_free(queue);
