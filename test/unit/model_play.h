@@ -6,9 +6,9 @@
 #ifndef PAGEVIEWS_TEST_MODEL_PLAY_H
 #define PAGEVIEWS_TEST_MODEL_PLAY_H
 
-#include "chance.h"
 #include "model_promise.h"
 #include "model_rules.h"
+#include "sequences.h"
 
 #define DAY INT64_C(86400000) /* ms */
 
@@ -19,11 +19,8 @@ typedef struct Flight
 	int64_t revision;
 } Flight;
 
-static bool	  loud;
 static Flight flight[MODEL_QUEUE];
 static int	  flight_count;
-
-#define TELL(...) ((void) (loud && printf(__VA_ARGS__)))
 
 static inline Who
 any_connection(void)

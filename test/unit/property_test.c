@@ -6,28 +6,17 @@
  * small queue, and a few dozen operations drawn from its seed.  After each one
  * the answers, every view, every row, the counts, and the conservation of views
  * must be what the model says, and every promise must be kept (model_promise.h).
- *
- *	  property_test [seed [sequences [operations]]]
- *
- * A seed alone plays that one sequence again, and says each operation.  Every
- * operation draws from the seed and its own place, so that one can be left out
- * and the others stay what they are: a sequence that fails is cut down to the
- * operations that it takes, which are then printed.
+ * Every operation draws from the seed and its own place, so that one can be left
+ * out and the others stay what they are: a sequence that fails is cut down to the
+ * operations that it takes, which are then printed (arguments: sequences.h).
  */
-#include <stdlib.h>
-#include <time.h>
-
 #include "model_play.h"
 
 #define OPERATIONS_LIMIT 1000 /* of a sequence */
 #define SEQUENCES		 20000
 #define WORLD_START		 INT64_C(1795400000000)
 
-static uint64_t operations;
-static uint64_t base_seed;
-static uint64_t sequence_count = SEQUENCES;
-static int		fixed_length;			  /* 0: as the seed says */
-static bool		skipped[OPERATIONS_LIMIT]; /* left out */
+static bool skipped[OPERATIONS_LIMIT]; /* left out */
 
 static void
 on_reply(void *context, ConnectionRef to, const Command *command)
@@ -91,20 +80,10 @@ play_one(void)
 			break;
 		}
 	}
-	operations++;
+	sequences.operations++;
 }
 
 /* --- sequences --------------------------------------------------------------------- */
-
-/* What is drawn from now on depends on the seed and this place alone. */
-static void
-draw_for(uint64_t seed, int place)
-{
-	random_state = seed * UINT64_C(0xd1342543de82ef95) +
-				   (uint64_t) (place + 1) * UINT64_C(0xaf251af3b0f025b5);
-	draw();
-	random_state ^= draw();
-}
 
 static void
 start_world(void)
@@ -160,10 +139,11 @@ drain(void)
 		check_kept();
 }
 
-static void
+/* Plays one; whether nothing failed. */
+static bool
 play_sequence(uint64_t seed)
 {
-	int length = fixed_length;
+	int length = sequences.length;
 
 	draw_for(seed, -1);
 	if (length == 0)
@@ -187,19 +167,19 @@ play_sequence(uint64_t seed)
 	registry_free(registry);
 	queue_free(queue);
 	recent_free(recent);
+	return !failed;
 }
 
-/* Leaves out of a failing sequence whatever it fails without, and tells the rest. */
+/* Leaves out of a failing sequence whatever it fails without, and plays the rest aloud. */
 static void
 shrink(uint64_t seed)
 {
-	bool was_loud = loud;
-	int	 left = OPERATIONS_LIMIT;
-	int	 before;
+	int left = OPERATIONS_LIMIT;
+	int before;
 
 	printf("%s (replay: property_test %llu 1 %d)\n", complaint, (unsigned long long) seed,
-		   fixed_length);
-	loud = false;
+		   sequences.length);
+	sequences.loud = false;
 	do
 	{
 		before = left;
@@ -209,59 +189,28 @@ shrink(uint64_t seed)
 			if (skipped[i])
 				continue;
 			skipped[i] = true;
-			play_sequence(seed);
-			skipped[i] = failed;
-			left += !failed;
+			skipped[i] = !play_sequence(seed);
+			left += !skipped[i];
 		}
 	} while (left < before);
-	loud = true;
+	sequences.loud = true;
 	printf("the same in short:\n");
 	play_sequence(seed);
 	printf("%s\n", complaint);
-	loud = was_loud;
-	failed = true;
 }
 
 TEST(the_registry_does_what_the_slow_and_obvious_model_does)
 {
-	struct timespec begin;
-	struct timespec end;
-	double			seconds;
-
-	printf("seed %llu, %llu sequences\n", (unsigned long long) base_seed,
-		   (unsigned long long) sequence_count);
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (uint64_t i = 0; i < sequence_count; i++)
-	{
-		play_sequence(base_seed + i);
-		if (failed)
-		{
-			shrink(base_seed + i);
-			CHECK(!"the registry and the model disagree");
-			return;
-		}
-	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	seconds = (double) (end.tv_sec - begin.tv_sec) + (double) (end.tv_nsec - begin.tv_nsec) / 1e9;
-	printf("%llu operations in %.1f s, %.0f a second\n", (unsigned long long) operations, seconds,
-		   (double) operations / seconds);
+	if (sequences_hold(play_sequence))
+		return;
+	shrink(sequences.now);
+	CHECK(!"the registry and the model disagree");
 }
 
 int
 main(int argc, char **argv)
 {
-	unit_start(1, argv);
-	base_seed = (uint64_t) time(NULL) * 1000003;
-	if (argc > 1)
-	{
-		base_seed = strtoull(argv[1], NULL, 10);
-		sequence_count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-		if (argc > 3)
-			fixed_length = atoi(argv[3]);
-		if (fixed_length > OPERATIONS_LIMIT)
-			fixed_length = OPERATIONS_LIMIT;
-		loud = sequence_count == 1;
-	}
+	sequences_start(argc, argv, SEQUENCES, OPERATIONS_LIMIT);
 	RUN(the_registry_does_what_the_slow_and_obvious_model_does);
 	return unit_finish();
 }
