@@ -5,7 +5,8 @@
  * A view is looked for where it is most alive: among the held ones, then in the
  * queue, then in the cache of what was stored or rejected lately.  Whoever is in
  * none of them is a newcomer, to be announced by a `view`, or told of afterwards
- * by an `end` with a description (a leftover).
+ * by an `end` with a description (a leftover).  What was erased with its session
+ * is no newcomer.
  */
 #include "held.h"
 
@@ -40,6 +41,36 @@ answer(const Registry *registry, ConnectionRef to, CommandType type, const Uuid 
 		command.u.refused.message = text_of(view_verdict_text(verdict));
 	}
 	registry->sink.reply(registry->sink.context, to, &command);
+}
+
+/*
+ * Who is told that a row is stored: the speaker; but a note's answer is over before
+ * that, so what comes in one leaves it with whoever waits for it.
+ */
+static ConnectionRef
+who_waits(const Hearing *h, ConnectionRef earlier)
+{
+	return h->connection->note ? earlier : h->ref;
+}
+
+/*
+ * Whether a view that is neither held nor waiting may begin, by the time in its id, and
+ * where that lies on the monotonic clock.  One that was stored lately was taken before:
+ * another name, because the wall clock was set since, would make a second row of it.
+ */
+static ViewVerdict
+check_time(const Hearing *h, Micros *origin)
+{
+	const Uuid		  *id = &h->message->view;
+	const RecentEntry *known = recent_find(h->registry->recent, id);
+
+	if (known != NULL)
+	{
+		*origin = known->origin;
+		return VIEW_ACCEPTED;
+	}
+	*origin = view_origin(id, h->at, h->now);
+	return view_check_clock(id, h->now.wall);
 }
 
 /* Why an `end` says that its view is over. */
@@ -88,7 +119,7 @@ judge_held(Hearing *h, uint32_t slot)
 
 	if (message->kind == MESSAGE_END)
 	{
-		held_end(registry, slot, reason_of(message), h->ref, h->now);
+		held_end(registry, slot, reason_of(message), who_waits(h, view->owner), h->now);
 		return VIEW_ACCEPTED;
 	}
 	if (!h->connection->note && h->connection->held == NO_SLOT &&
@@ -112,7 +143,7 @@ amend_row(Hearing *h, const ViewRow *row)
 	if (h->message->described)
 		view_describe(&view, &h->message->page);
 	view_report(&view, h->message, h->covered, h->at, h->now);
-	view.owner = h->ref;
+	view.owner = who_waits(h, row->reply_to);
 	if (h->message->kind == MESSAGE_END)
 		enqueue_last(h->registry, &view, reason_of(h->message), h->now);
 	else
@@ -138,7 +169,7 @@ judge_waiting(Hearing *h, const ViewRow *row)
 	if (message->n <= view_row_n(row))
 	{
 		if (message->kind == MESSAGE_END)
-			queue_redirect(registry->queue, &message->view, h->ref);
+			queue_redirect(registry->queue, &message->view, who_waits(h, row->reply_to));
 		return VIEW_REPEATED;
 	}
 	if (message->kind == MESSAGE_END)
@@ -170,10 +201,11 @@ begin(Hearing *h)
 	ViewVerdict		   verdict;
 	ViewTexts		  *texts = NULL;
 	View			   view;
+	Micros			   origin;
 	uint32_t		   slot;
 
 	leave_other(h, NO_SLOT);
-	verdict = view_check_clock(&message->view, h->now.wall);
+	verdict = check_time(h, &origin);
 	if (verdict == VIEW_ACCEPTED)
 	{
 		if (held_has_slot(registry) && held_has_room(registry))
@@ -188,7 +220,7 @@ begin(Hearing *h)
 	}
 
 	count_entry(registry, &message->view);
-	view_begin(&view, message, &h->connection->session, texts, h->at, h->now);
+	view_begin(&view, message, &h->connection->session, texts, origin, h->at, h->now);
 	slot = held_add(registry, &view, h->now);
 	if (h->connection->note)
 		held_lose(registry, slot, END_LOST, h->at, h->at, h->now);
@@ -206,7 +238,8 @@ take_leftover(Hearing *h)
 {
 	Registry		  *registry = h->registry;
 	const ViewMessage *message = h->message;
-	ViewVerdict		   verdict = view_check_clock(&message->view, h->now.wall);
+	Micros			   origin;
+	ViewVerdict		   verdict = check_time(h, &origin);
 	ViewTexts		  *texts = NULL;
 	View			   view;
 
@@ -224,7 +257,7 @@ take_leftover(Hearing *h)
 	}
 
 	count_entry(registry, &message->view);
-	view_begin(&view, message, &h->connection->session, texts, h->at, h->now);
+	view_begin(&view, message, &h->connection->session, texts, origin, h->at, h->now);
 	view.owner = h->ref;
 	enqueue_last(registry, &view, reason_of(message), h->now);
 	return VIEW_ACCEPTED;
@@ -266,6 +299,28 @@ judge_newcomer(Hearing *h)
 	return VIEW_REFUSED_UNKNOWN;
 }
 
+/* Whether a view that is neither held nor waiting was erased with its session. */
+static bool
+is_forgotten(const Hearing *h)
+{
+	const Recent	  *forgotten = h->registry->forgotten;
+	const RecentEntry *session = recent_find(forgotten, &h->connection->session);
+
+	return recent_find(forgotten, &h->message->view) != NULL ||
+		   (session != NULL && uuid_v7_time(&h->message->view) <= session->revision);
+}
+
+/* A message for an erased view: it has been counted, unless it was erased in the table alone. */
+static ViewVerdict
+refuse_forgotten(Hearing *h)
+{
+	if (h->message->kind == MESSAGE_VIEW)
+		leave_other(h, NO_SLOT);
+	if (h->message->described && recent_find(h->registry->forgotten, &h->message->view) == NULL)
+		count_refusal(h->registry, &h->message->view);
+	return VIEW_REFUSED_REJECTED;
+}
+
 static ViewVerdict
 judge(Hearing *h)
 {
@@ -280,6 +335,8 @@ judge(Hearing *h)
 	row = queue_find(registry->queue, id);
 	if (row != NULL)
 		return judge_waiting(h, row);
+	if (is_forgotten(h))
+		return refuse_forgotten(h);
 	entry = recent_find(registry->recent, id);
 	if (entry != NULL)
 		return judge_settled(h, entry);

@@ -27,11 +27,13 @@ registry_new(const RegistryRules *rules, const RegistrySink *sink, Queue *queue,
 	registry->rules = *rules;
 	registry_set_rules(registry, rules);
 	registry->refused = recent_new(REFUSED_MEMORY);
+	registry->forgotten = recent_new(FORGOTTEN_MEMORY);
 	registry->connections = connections_new(rules->listeners, rules->connections);
 	registry->table = idtable_new(rules->views);
 	registry->held = calloc(rules->views > 0 ? rules->views : 1, sizeof *registry->held);
-	if (registry->refused == NULL || registry->connections == NULL || registry->table == NULL ||
-		registry->held == NULL || !timeline_init(&registry->lingering, rules->views) ||
+	if (registry->refused == NULL || registry->forgotten == NULL || registry->connections == NULL ||
+		registry->table == NULL || registry->held == NULL ||
+		!timeline_init(&registry->lingering, rules->views) ||
 		!timeline_init(&registry->checkpoints, rules->views))
 	{
 		registry_free(registry);
@@ -54,6 +56,7 @@ registry_free(Registry *registry)
 		}
 	}
 	recent_free(registry->refused);
+	recent_free(registry->forgotten);
 	connections_free(registry->connections);
 	idtable_free(registry->table);
 	free(registry->held);
@@ -194,12 +197,14 @@ settle(Registry *registry, const Uuid *view, int64_t revision, bool rejected,
 {
 	const ViewRow *row = queue_find(registry->queue, view);
 	uint32_t	   slot = idtable_find(registry->table, view);
+	Micros		   origin;
 
 	if (row == NULL || row->revision != revision)
 		return false;
 	*reply_to = row->reply_to;
+	origin = row->origin;
 	queue_settle(registry->queue, view, revision);
-	recent_add(registry->recent, view, revision, rejected);
+	recent_add(registry->recent, view, revision, rejected, origin);
 	if (slot != NO_SLOT)
 	{
 		registry->held[slot].waiting = false;
@@ -245,13 +250,16 @@ forget_row(void *context, const Uuid *view)
 	Registry *registry = context;
 
 	recent_forget(registry->recent, view);
+	recent_add(registry->forgotten, view, 0, false, 0);
 	registry->counts.dropped++;
 }
 
 uint32_t
-registry_forget(Registry *registry, const Uuid *session)
+registry_forget(Registry *registry, const Uuid *session, Moment now)
 {
 	uint32_t count = 0;
+
+	recent_add(registry->forgotten, session, now.wall, false, 0);
 
 	for (uint32_t slot = 0; slot < idtable_reach(registry->table); slot++)
 	{

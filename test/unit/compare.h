@@ -132,6 +132,7 @@ compare_view(const View *view, const ModelView *expected, int i)
 		   "engagement now", i);
 	expect(view->session.bytes[0], expected->session, "session", i);
 	expect(view->scroll, expected->scroll, "scroll", i);
+	expect(view->origin, expected->began, "origin", i);
 	compare_who(view->owner, expected->owner, "owner", i);
 	compare_texts(view->texts, &expected->page, i);
 }
@@ -248,7 +249,10 @@ compare(void)
 			compare_row(row, view, i);
 		expect(entry != NULL, view->known, "known", i);
 		if (entry != NULL)
+		{
 			expect(entry->revision, view->known_revision, "known revision", i);
+			expect(entry->origin, view->known_began, "known origin", i);
+		}
 	}
 	compare_queue();
 	compare_counts();

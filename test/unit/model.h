@@ -20,6 +20,7 @@
 #define MODEL_QUEUE		5
 #define MODEL_RECENT	3
 #define MODEL_REPLIES	32
+#define MODEL_SESSIONS	4
 
 typedef enum Place
 {
@@ -99,8 +100,7 @@ typedef struct ModelView
 	int64_t	  credit; /* for the loss */
 	int		  scroll;
 	Micros	  told_at;
-	int64_t	  began_before; /* ms: age when it began */
-	Micros	  began_at;
+	Micros	  began; /* by its id, and not after it was heard of */
 	EndReason lost_reason;
 	Who		  owner;
 	ModelPage page;
@@ -110,9 +110,11 @@ typedef struct ModelView
 	Micros	  checked_since;
 	int64_t	  checked_order;
 	int64_t	  written; /* revision of the last row, -1 none */
+	bool	  erased;  /* with its session, while it was here */
 	ModelRow  row;
 	bool	  known; /* in the cache of recent views */
 	int64_t	  known_revision;
+	Micros	  known_began;
 	int64_t	  known_order;
 } ModelView;
 
@@ -141,10 +143,11 @@ static struct
 	int				minted; /* ids so far */
 	int64_t			order;
 	int64_t			announced;
-	int64_t			ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */
-	int64_t			verdicts[VIEW_REFUSED_REJECTED + 1]; /* messages */
-	ModelReply		replies[MODEL_REPLIES];
-	int				reply_count;
+	WallMillis forgotten[MODEL_SESSIONS + 1]; /* when each session was, at the latest; 0 never */
+	int64_t	   ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */
+	int64_t	   verdicts[VIEW_REFUSED_REJECTED + 1]; /* messages */
+	ModelReply replies[MODEL_REPLIES];
+	int		   reply_count;
 } model;
 
 static const Who nobody;
@@ -310,7 +313,7 @@ static inline void
 model_tell(ModelView *view, const ViewMessage *message, int64_t covered, Micros at)
 {
 	int64_t wall = model.now.wall - (model.now.monotonic - at) / 1000 - uuid_v7_time(&view->id);
-	int64_t steady = (at - view->began_at + view->began_before * 1000) / 1000;
+	int64_t steady = (at - view->began) / 1000;
 	int64_t age = least(most(0, most(wall, steady) + 5000), FIGURE_LIMIT);
 	int64_t gap = view->told.gap;
 

@@ -318,7 +318,7 @@ play_batch(void)
 static inline void
 play_forget(void)
 {
-	int	 session = 1 + below(4);
+	int	 session = 1 + below(MODEL_SESSIONS);
 	Uuid id = session_of(session);
 
 	TELL("forget session %d\n", session);
@@ -327,7 +327,7 @@ play_forget(void)
 		if (model.views[i].place != AWAY && model.views[i].session == session)
 			promises[i].erased = true;
 	}
-	expect(registry_forget(registry, &id), model_forget(session), "forgotten", -1);
+	expect(registry_forget(registry, &id, model.now), model_forget(session), "forgotten", -1);
 }
 
 static inline void
@@ -356,10 +356,10 @@ play_shutdown(void)
 static inline void
 mint(int number)
 {
-	static const int64_t offsets[] = {
-		0, -1000, -60000, -8 * DAY, -7 * DAY + 800000, 3600000, 240000};
-	ModelView *view = &model.views[number];
-	Uuid	   id = id_of(number, model.now.wall + offsets[below(7)]);
+	static const int64_t offsets[] = {0,	   -1000, -60000, -8 * DAY, -7 * DAY + 800000,
+									  3600000, 240000};
+	ModelView			*view = &model.views[number];
+	Uuid				 id = id_of(number, model.now.wall + offsets[below(7)]);
 
 	id.bytes[14] = (uint8_t) ++model.minted;
 	id.bytes[13] = (uint8_t) (model.minted >> 8);

@@ -9,6 +9,7 @@
  *	  - `stored` is said of nothing that the database does not have;
  *	  - figures of a view that is inside never shrink, and keep their order;
  *	  - a queue holds a view once;
+ *	  - a view that was erased while it was inside is refused from then on;
  *	  - when everything is over, the database has all that was acknowledged.
  *
  * A view that was set aside or erased is promised nothing any more.
@@ -22,7 +23,7 @@ typedef struct Promise
 {
 	int64_t stored;		  /* revision in the database, -1 none */
 	int64_t acknowledged; /* highest n, 0 none */
-	bool	erased;		  /* with its session: late answers mean nothing */
+	bool	erased;		  /* with its session: nothing of it is taken any more */
 	bool	inside;		  /* at the last look, with these figures */
 	Figures figures;
 	int64_t n;
@@ -63,7 +64,8 @@ check_answer(const ModelReply *reply, const View *held)
 	Promise *promise = &promises[reply->view];
 
 	if (promise->erased)
-		return;
+		expect(reply->what, 100 + VIEW_REFUSED_REJECTED, "answer about an erased view",
+			   reply->view);
 	if (reply->what == COMMAND_STORED)
 		expect(promise->stored >= 4 * reply->n, true, "stored is committed", reply->view);
 	if (reply->what == COMMAND_ACK)

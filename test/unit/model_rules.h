@@ -44,21 +44,20 @@ model_number(Text text)
 static inline ModelPage
 model_page(const PageDescription *page)
 {
-	return (ModelPage){.path = model_number(page->path),
-					   .title = model_number(page->title),
-					   .name = model_number(page->name),
-					   .navigation = (int) page->navigation,
-					   .width = page->screen_width,
-					   .property = page->property_count == 0
-									   ? 0
-									   : model_number(page->properties[0].string)};
+	return (ModelPage){
+		.path = model_number(page->path),
+		.title = model_number(page->title),
+		.name = model_number(page->name),
+		.navigation = (int) page->navigation,
+		.width = page->screen_width,
+		.property = page->property_count == 0 ? 0 : model_number(page->properties[0].string)};
 }
 
 /* What is said later wins, what is left out stays; where a page is and how one came there stays. */
 static inline void
 model_describe(ModelView *view, const ViewMessage *message)
 {
-	ModelPage	later = model_page(&message->page);
+	ModelPage  later = model_page(&message->page);
 	ModelPage *page = &view->page;
 
 	if (!message->described)
@@ -83,7 +82,7 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	ModelConnection *connection = model_connection(who);
 	Uuid			 id = view->id;
 
-	if (age > VIEW_AGE_LIMIT_MS || -age > VIEW_AHEAD_LIMIT_MS)
+	if (!view->known && (age > VIEW_AGE_LIMIT_MS || -age > VIEW_AHEAD_LIMIT_MS))
 		return model_refuse(view, VIEW_REFUSED_CLOCK);
 	if (!model_has_room() || (message->kind == MESSAGE_VIEW && !model_has_slot()))
 		return model_refuse(view, VIEW_REFUSED_BUSY);
@@ -92,11 +91,11 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	*view = (ModelView){.id = id,
 						.known = view->known,
 						.known_revision = view->known_revision,
+						.known_began = view->known_began,
 						.known_order = view->known_order};
 	view->session = connection->session;
 	view->scroll = -1;
-	view->began_at = model.now.monotonic;
-	view->began_before = age;
+	view->began = view->known ? view->known_began : least(model.now.monotonic - age * 1000, at);
 	view->written = -1;
 	view->page = model_page(&message->page);
 	view->page.agent = connection->agent;
@@ -121,23 +120,33 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	return VIEW_ACCEPTED;
 }
 
+/* Who hears that its row is stored: a note's answer is over before that. */
+static inline Who
+model_asker(const ModelView *view, Who who)
+{
+	if (!model_connection(who)->note)
+		return who;
+	return view->place == WAITING ? view->row.who : view->owner;
+}
+
 /* A later message of a view that is held or waits. */
 static inline void
 model_go_on(ModelView *view, const ViewMessage *message, int64_t covered, Who who, Micros at)
 {
 	ModelConnection *connection = model_connection(who);
+	Who				 asker = model_asker(view, who);
 
 	model_describe(view, message);
 	model_tell(view, message, covered, at);
 	if (message->kind == MESSAGE_END)
 	{
-		model_end(view, message->reason, who);
+		model_end(view, message->reason, asker);
 		return;
 	}
 	if (view->place == WAITING && !model_has_slot())
 	{
 		model_credit(view, at);
-		model_write(view, END_LOST, who);
+		model_write(view, END_LOST, asker);
 		return;
 	}
 	if (view->place == WAITING)
@@ -161,14 +170,14 @@ model_go_on(ModelView *view, const ViewMessage *message, int64_t covered, Who wh
 		model_changed(view);
 }
 
-/* The page of a socket has moved on, but not to a view that is let in. */
+/* The page of a socket has moved on from the view that lives there, to this one. */
 static inline void
-model_left(const Uuid *refused, Who who, Micros at)
+model_left(const Uuid *to, Who who, Micros at)
 {
 	ModelConnection *connection = model_connection(who);
 	ModelView		*other = connection->live < 0 ? NULL : &model.views[connection->live];
 
-	if (other == NULL || memcmp(&other->id, refused, sizeof other->id) == 0)
+	if (other == NULL || memcmp(&other->id, to, sizeof other->id) == 0)
 		return;
 	model_credit(other, at);
 	model_end(other, END_NAVIGATED, who);
@@ -186,15 +195,25 @@ model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who 
 				 (nowhere && view->known && view->known_revision % 4 == 3);
 	bool moves_on = message->kind == MESSAGE_VIEW && connection->live >= 0 &&
 					&model.views[connection->live] != view;
+	bool		forgotten = nowhere && (view->erased ||
+									uuid_v7_time(&view->id) <= model.forgotten[connection->session]);
 	ViewVerdict verdict = VIEW_ACCEPTED;
 
-	if (nowhere && view->known && view->fate == REJECTED)
+	if (forgotten)
+	{
+		verdict = VIEW_REFUSED_REJECTED;
+		if (moves_on)
+			model_left(&view->id, who, at);
+		if (message->described && !view->erased)
+			model_refuse(view, verdict);
+	}
+	else if (nowhere && view->known && view->fate == REJECTED)
 		verdict = VIEW_REFUSED_REJECTED;
 	else if (message->n <= last)
 	{
 		verdict = VIEW_REPEATED;
 		if (end && view->place == WAITING)
-			view->row.who = who;
+			view->row.who = model_asker(view, who);
 	}
 	else if (ended && !end)
 		verdict = VIEW_REFUSED_ENDED;
@@ -291,6 +310,8 @@ model_settle(ModelView *view, bool rejected)
 	int		   known = 0;
 
 	view->row.there = false;
+	if (!view->known)
+		view->known_began = view->began;
 	view->known_revision =
 		view->known ? most(view->known_revision, view->row.revision) : view->row.revision;
 	view->known = true;
@@ -319,6 +340,7 @@ model_forget(int session)
 {
 	uint32_t count = 0;
 
+	model.forgotten[session] = most(model.forgotten[session], model.now.wall);
 	for (int i = 0; i < model.ids; i++)
 	{
 		ModelView *view = &model.views[i];
@@ -330,6 +352,7 @@ model_forget(int session)
 		view->row.there = false;
 		view->fate = DROPPED;
 		view->known = false;
+		view->erased = true;
 		count++;
 	}
 	return count;

@@ -64,9 +64,9 @@ play_one(void)
 	{
 		int weight;
 		void (*play)(void);
-	} plays[] = {{150, play_open},	 {460, play_message}, {15, play_left},	{95, play_close},
-				 {15, play_died},	 {135, play_time},	  {5, play_reload}, {95, play_batch},
-				 {15, play_forget}, {3, play_shutdown},  {12, play_mint}};
+	} plays[] = {{150, play_open}, {460, play_message}, {15, play_left},  {95, play_close},
+				 {15, play_died},  {135, play_time},	{5, play_reload}, {95, play_batch},
+				 {6, play_forget}, {3, play_shutdown},	{21, play_mint}};
 	int die = below(1000);
 
 	reply_count = 0;

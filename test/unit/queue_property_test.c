@@ -24,6 +24,7 @@ typedef struct Entry
 	int		reply_to;
 	Micros	put_at;
 	bool	rejected;
+	Micros	origin;
 } Entry;
 
 typedef struct List
@@ -80,7 +81,7 @@ static void
 play_put(void)
 {
 	static const PageDescription page;
-	Entry	entry = {below(IDS), below(4), below(10), 1 + below(50), now, false};
+	Entry	entry = {below(IDS), below(4), below(10), 1 + below(50), now, false, 0};
 	Entry  *old = find(&rows, entry.id);
 	ViewRow row = {.view = id_of(entry.id), .session = session_of(entry.session)};
 	bool	taken = old != NULL || rows.count < rows.capacity;
@@ -184,7 +185,8 @@ play_forget(void)
 static void
 play_recent(void)
 {
-	Entry  entry = {.id = below(IDS), .revision = below(10), .rejected = chance(20)};
+	Entry entry = {
+		.id = below(IDS), .revision = below(10), .rejected = chance(20), .origin = below(1000)};
 	Uuid   id = id_of(entry.id);
 	Entry *old = find(&known, entry.id);
 
@@ -197,11 +199,12 @@ play_recent(void)
 		return;
 	}
 	TELL("remember %d revision %d\n", entry.id, (int) entry.revision);
-	recent_add(recent, &id, entry.revision, entry.rejected);
+	recent_add(recent, &id, entry.revision, entry.rejected, entry.origin);
 	if (old != NULL)
 	{
 		if (old->revision > entry.revision)
 			entry.revision = old->revision;
+		entry.origin = old->origin;
 		take_out(&known, old);
 	}
 	if (known.capacity > 0 && known.count == known.capacity)
@@ -244,6 +247,7 @@ compare(void)
 		{
 			CHECK_INT(memory->revision, entry->revision);
 			CHECK_INT(memory->rejected, entry->rejected);
+			CHECK_INT(memory->origin, entry->origin);
 		}
 	}
 }

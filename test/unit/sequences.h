@@ -35,8 +35,8 @@ static struct
 static inline void
 draw_for(uint64_t seed, int place)
 {
-	random_state = seed * UINT64_C(0xd1342543de82ef95) +
-				   (uint64_t) (place + 1) * UINT64_C(0xaf251af3b0f025b5);
+	random_state =
+		seed * UINT64_C(0xd1342543de82ef95) + (uint64_t) (place + 1) * UINT64_C(0xaf251af3b0f025b5);
 	random_state ^= draw();
 }
 
