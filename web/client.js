@@ -12,23 +12,20 @@
  *   data-manual            no view by itself: the application calls pageviews.view()
  *   data-frames="include"  count the page also when it is inside a frame
  *
- *   window.pageviews.view({ name, props }) begins a view by name, or names the one
- *   that has just begun by itself for this address.  It is the only global.
+ *   window.pageviews.view({ name, props }) begins a view by name, or names the one that
+ *   has just begun by itself; .consent() asks for a cookie, .consent(false) takes it back.
  *
  * A view is one plain object, cumulative, which travels as it stands:
- *
  *     (prerendered) --> live --> ended, pending --> stored: forgotten
- *                        ^ |
- *                        +-+ the socket may come and go; the id stays
+ * While it is live its socket may come and go; the id stays.
  *
  * `view` is the live one and belongs to this document alone.  `pending` holds
  * those that ended and are not known to be stored; each also lies in
  * localStorage, so that a later page can say it again.  A record of another tab
  * is touched only once it has ended or its lease (`until`) is over.
  *
- * Every function that the browser or the page calls is guarded: nothing is ever
- * thrown into the page.  No unload handler, and the socket closes in pagehide, so
- * the back-forward cache works.
+ * Every function that browser or page calls is guarded: nothing is thrown into the
+ * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
  *
  * The server replaces the one name in capitals that nothing here defines by an
  * object: `keep` lists the query parameters that may leave the browser ("utm_*"
@@ -79,6 +76,7 @@
     let waiting; // prerendered: what to call the view on activation
     let automatic; // the live view was not asked for by the application
 
+    let endpoint = "socket";
     let socket;
     let greeted; // the server said hello on this socket
     let met; // the server said hello at least once
@@ -110,7 +108,7 @@
     const clean = guard((text) => {
       const url = new URL(text);
       const query = url.search.slice(1).split("&").filter(kept).join("&");
-      return /^http/.test(url.protocol)
+      return /^http/.test(text)
         ? (url.origin + url.pathname + (query && "?" + query)).slice(0, 1400)
         : undefined;
     });
@@ -154,8 +152,7 @@
 
     // --- Names and time -----------------------------------------------------
 
-    // Gives a view its UUID version 7: when it began by the server's clock, and its
-    // 74 random bits, which stay.
+    // Gives a view its UUID version 7: its start by the server's clock, and its seed.
     const stamp = (about) => {
       const { elapsed } = about.figures;
       const age = Date.now() - about.at;
@@ -234,14 +231,13 @@
         .sort((a, b) => b.at - a.at)
         .forEach((record, index) => {
           const age = Date.now() - record.at;
-          if (index >= RECORDS || !(age < WEEK && age > -WEEK)) forget(record);
+          if (index >= RECORDS || !(Math.abs(age) < WEEK)) forget(record);
           else if (
             !pruneOnly &&
             !pending[record.id] &&
             (record.reason || record.until < Date.now())
           ) {
-            // Cut off in mid-view.  What the server acknowledged it knows better
-            // (it saw the end), so this only counts where the server lost it.
+            // Cut off in mid-view: counts only where the server lost what it acknowledged.
             if (!record.reason && record.acknowledged) record.n--;
             record.reason = record.reason || "closed";
             pending[record.id] = record;
@@ -286,7 +282,7 @@
 
       if (socket || !view) return;
       socket = new WebSocket(
-        new URL("socket", script.src).href.replace("http", "ws"),
+        new URL(endpoint, script.src).href.replace("http", "ws"),
         "pageviews.v1",
       );
       unanswered = now();
@@ -302,7 +298,7 @@
       unanswered = 0;
       if (type === "hello") {
         greeted = met = 1;
-        heartbeat = answer.heartbeat || heartbeat;
+        heartbeat = answer.heartbeat;
         // A hello that a busy page hears late says nothing about so small a difference.
         offset = answer.now - Date.now();
         if (!(Math.abs(offset) > waited)) offset = 0;
@@ -418,8 +414,7 @@
       spoken = 0;
       const [entry = {}] = timed("navigation");
       const [paint] = timed("paint");
-      // Whoever sees the page when this script comes has been seeing it since it was
-      // painted, unless it is known to have been hidden or prerendered meanwhile.
+      // Whoever sees the page now does so since it was painted, if not hidden meanwhile.
       const early =
         state &&
         paint &&
@@ -480,8 +475,7 @@
       );
     };
 
-    // Ends the live view.  When the page is leaving and the socket is not there
-    // to hear it, the last word goes as a note.
+    // Ends the live view; the last word of a leaving page goes as a note if need be.
     const finish = (reason, leaving) => {
       if (!view) return;
       tick();
@@ -504,8 +498,7 @@
       }
     };
 
-    // The address changed: a new view if what counts of it did.  A redirect by
-    // replaceState within a view that nobody heard of yet is still that view.
+    // The address changed: a new view, unless nobody heard of this one and it was replaced.
     const moved = (replaced) => {
       const before = address;
       address = locate();
@@ -542,7 +535,14 @@
     };
 
     if (window.pageviews) return;
-    window.pageviews = { view() {} };
+    window.pageviews = {
+      view() {},
+      // The answer to the next socket sets the cookie or takes it away.
+      consent: guard((given = true) => {
+        endpoint = "consent/" + given;
+        reconnect();
+      }),
+    };
     if (
       !clean(location.href) ||
       (settings.gpc && navigator.globalPrivacyControl) ||
