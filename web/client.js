@@ -207,6 +207,7 @@
     const save = guard((about) => {
       about.until = Date.now() + (about.state ? MINUTE + heartbeat : AWAY);
       localStorage[KEY + about.id] = JSON.stringify(about);
+      about.saved = 1;
     });
 
     const forget = guard((about) => {
@@ -228,6 +229,7 @@
             records.push({
               ...JSON.parse(localStorage[key]),
               id: key.slice(KEY.length),
+              saved: 1,
             });
         })();
       records
@@ -331,8 +333,13 @@
     // A refusal is final for that view, but for a wrong clock and a forgetful server.
     const refused = (about, mine, code) => {
       const badClock = code === "clock";
+      // No room now is no room for ever.
+      if (code === "busy") return mine && reconnect();
+      // Another tab may have stamped it again, and by another clock.
+      const taken = !mine && about.saved && !localStorage[KEY + about.id];
       forget(about);
       if (
+        !taken &&
         (badClock || code === "unknown_view") &&
         (about.mended = -~about.mended) < 4
       ) {
@@ -496,7 +503,7 @@
       if (heard) send(message("end", about, !known));
       adopt(met);
       if (leaving && !heard) {
-        const last = met ? [about.id] : Object.keys(pending).slice(-16);
+        const last = [...Object.keys(pending), about.id].slice(met ? -1 : -16);
         navigator.sendBeacon(
           new URL("note", script.src),
           encode(last.map((id) => message("end", pending[id], 1))),
