@@ -217,6 +217,7 @@
 
     const keep = (about) => {
       pending[about.id] = about;
+      delete pending[Object.keys(pending).reverse()[RECORDS]];
       save(about);
     };
 

@@ -524,3 +524,16 @@ both("a page's own last word is in its note, however much is left over", (browse
     1,
   );
 });
+
+// More at once is a flood to the listener, which would close the socket each time.
+both("twenty views wait where storage is denied, too", (browser, server) => {
+  server.up = false;
+  const tab = browser.open(PAGE, { noStorage: true });
+  for (let i = 0; i < 150; i++) {
+    browser.advance(1000);
+    tab.push(`/${i}`);
+  }
+  server.up = true;
+  browser.advance(60000);
+  assert.equal(server.rows.size, 20);
+});
