@@ -55,7 +55,7 @@ REGRESS = $(patsubst sql/%.sql,%,$(filter-out sql/pageviews--%,$(sort $(wildcard
 all: $(LISTENER)
 
 # These need no Postgres to be there yet: the first things that a newcomer types.
-ALONE = help prepare test test-faults demo lint format unit gate regress tap browser compilers \
+ALONE = help prepare test test-faults demo lint format unit property gate regress tap browser compilers \
 	fuzz fuzz-short fuzz-corpus hostile hostile-short
 ifneq (,$(or $(filter-out $(ALONE),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)))
 override with_llvm = no
@@ -120,6 +120,7 @@ help:
 	@echo 'make test-faults seeded visitors while everything breaks; FAULTS= names some'
 	@echo 'make fuzz        a campaign of the fuzz targets; HOURS= FUZZ_TARGETS='
 	@echo 'make hostile     a campaign against the real listener; CONNECTIONS= VALGRIND=1'
+	@echo 'make property    a million random sequences against the model; SEED= SEQUENCES='
 	@echo 'make prepare     install the missing Debian packages'
 	@echo 'make format      clang-format over the tree'
 	@echo 'make compilers   gcc and clang, warnings are errors'

@@ -88,6 +88,7 @@
     let retry; // timer of the next connect
     let heartbeat = 15e3; // until a hello says otherwise
     let offset = 0; // the server's clock minus ours, ms
+    let backwards; // in which order the pending ones are sent
     const pending = {};
 
     // The window hears its document's events too.  None of those in use can hold up
@@ -311,11 +312,16 @@
         if (!(Math.abs(offset) > waited)) offset = 0;
         if (view && !settling) report();
         adopt();
-        for (const id in pending) send(message("end", pending[id], 1));
+        const ids = Object.keys(pending);
+        if (backwards) ids.reverse();
+        ids.forEach((id) => send(message("end", pending[id], 1)));
       } else if (type === "error") {
-        // Said something that no server understands: never again.
-        if (answer.code === "bad_message")
-          for (const id in pending) forget(pending[id]);
+        // One of them no server understands, and what came behind it was not read.  So they
+        // go backwards once more, and then each of the others has been taken.
+        if (answer.code === "bad_message") {
+          if (backwards) Object.values(pending).forEach(forget);
+          backwards = !backwards;
+        }
       } else if (about) {
         if (type === "refused") refused(about, mine, answer.code);
         else {
