@@ -16,20 +16,15 @@
  *   that has just begun by itself for this address.  It is the only global.
  *
  * A view is one plain object, cumulative, which travels as it stands:
- *
  *     (prerendered) --> live --> ended, pending --> stored: forgotten
- *                        ^ |
- *                        +-+ the socket may come and go; the id stays
+ * While it is live its socket may come and go; the id stays.
  *
  * `view` is the live one and belongs to this document alone.  `pending` holds
  * those that ended and are not known to be stored; each also lies in
  * localStorage, so that a later page can say it again.  A record of another tab
  * is touched only once it has ended or its lease (`until`) is over.
- *
- * Every function that the browser or the page calls is guarded: nothing is ever
- * thrown into the page.  No unload handler, and the socket closes in pagehide, so
- * the back-forward cache works.
- *
+ * Every function that browser or page calls is guarded: nothing is thrown into the
+ * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
  * The server replaces the one name in capitals that nothing here defines by an
  * object: `keep` lists the query parameters that may leave the browser ("utm_*"
  * is a prefix), `gpc` tells to respect Global Privacy Control.
@@ -116,7 +111,7 @@
         : undefined;
     });
 
-    // Puts an application's name and flat properties for a view into its description.
+    // An application's name and flat properties for a view, into its description.
     const describe = (page, options) => {
       const { name, props } = options || {};
       page.name = name && `${name}`.slice(0, 128);
@@ -155,8 +150,7 @@
 
     // --- Names and time -----------------------------------------------------
 
-    // Gives a view its UUID version 7: when it began by the server's clock, and its
-    // 74 random bits, which stay.
+    // Gives a view its UUID version 7: its start by the server's clock, and its seed.
     const stamp = (about) => {
       const { elapsed } = about.figures;
       const age = Date.now() - about.at;
@@ -244,8 +238,7 @@
             !pending[record.id] &&
             (record.reason || record.until < Date.now())
           ) {
-            // Cut off in mid-view.  What the server acknowledged it knows better
-            // (it saw the end), so this only counts where the server lost it.
+            // Cut off in mid-view: counts only where the server lost what it acknowledged.
             if (!record.reason && record.acknowledged) record.n--;
             record.reason = record.reason || "closed";
             pending[record.id] = record;
@@ -287,7 +280,6 @@
     const connect = guard(() => {
       clearTimeout(retry);
       ticking = ticking || setInterval(guard(beat), 1e3);
-
       if (socket || !view) return;
       socket = new WebSocket(
         new URL("socket", script.src).href.replace("http", "ws"),
@@ -316,8 +308,7 @@
         if (backwards) ids.reverse();
         ids.forEach((id) => send(message("end", pending[id], 1)));
       } else if (type === "error") {
-        // One of them no server understands, and what came behind it was not read.  So they
-        // go backwards once more, and then each of the others has been taken.
+        // One is no message, and those behind it were not read: once more, backwards.
         if (answer.code === "bad_message") {
           if (backwards) Object.values(pending).forEach(forget);
           backwards = !backwards;
@@ -337,12 +328,11 @@
       }
     };
 
-    // A refusal is final for that view, but for a wrong clock and a forgetful server.
+    // Final for that view, but for want of room, a wrong clock and a forgetful server.
     const refused = (about, mine, code) => {
       const badClock = code === "clock";
-      // No room now is no room for ever.
       if (code === "busy") return mine && reconnect();
-      // Another tab may have stamped it again, and by another clock.
+      // By another tab, which may have stamped it by another clock.
       const taken = !mine && about.saved && !localStorage[KEY + about.id];
       forget(about);
       if (
@@ -432,8 +422,7 @@
       spoken = 0;
       const [entry = {}] = timed("navigation");
       const [paint] = timed("paint");
-      // Whoever sees the page when this script comes has been seeing it since it was
-      // painted, unless it is known to have been hidden or prerendered meanwhile.
+      // Who sees the page now has seen it since the paint, if not hidden or prerendered since.
       const early =
         state &&
         paint &&
@@ -443,7 +432,6 @@
         !timed("visibility-state")[1]
           ? clock - paint.startTime
           : 0;
-
       const page = {
         url: clean(location.href),
         referrer: clean(
@@ -494,8 +482,7 @@
       );
     };
 
-    // Ends the live view.  When the page is leaving and the socket is not there
-    // to hear it, the last word goes as a note.
+    // Ends the live view; by a note when the page leaves and no socket hears it.
     const finish = (reason, leaving) => {
       if (!view) return;
       tick();
@@ -518,8 +505,7 @@
       }
     };
 
-    // The address changed: a new view if what counts of it did.  A redirect by
-    // replaceState within a view that nobody heard of yet is still that view.
+    // The address changed: a new view, but for a redirect before anybody heard of this one.
     const moved = (replaced) => {
       const before = address;
       address = locate();
