@@ -12,13 +12,11 @@
  *   data-manual            no view by itself: the application calls pageviews.view()
  *   data-frames="include"  count the page also when it is inside a frame
  *
- *   window.pageviews.view({ name, props }) begins a view by name, or names the one
- *   that has just begun by itself for this address.  It is the only global.
- *
+ *   window.pageviews.view({ name, props }) begins a view by name, or names the one that
+ *   has just begun by itself; .consent() asks for a cookie, .consent(false) takes it back.
  * A view is one plain object, cumulative, which travels as it stands:
  *     (prerendered) --> live --> ended, pending --> stored: forgotten
  * While it is live its socket may come and go; the id stays.
- *
  * `view` is the live one and belongs to this document alone.  `pending` holds
  * those that ended and are not known to be stored; each also lies in
  * localStorage, so that a later page can say it again.  A record of another tab
@@ -74,6 +72,7 @@
     let waiting; // prerendered: what to call the view on activation
     let automatic; // the live view was not asked for by the application
 
+    let endpoint = "socket";
     let socket;
     let greeted; // the server said hello on this socket
     let met; // the server said hello at least once
@@ -106,7 +105,7 @@
     const clean = guard((text) => {
       const url = new URL(text);
       const query = url.search.slice(1).split("&").filter(kept).join("&");
-      return /^http/.test(url.protocol)
+      return /^http/.test(text)
         ? (url.origin + url.pathname + (query && "?" + query)).slice(0, 1400)
         : undefined;
     });
@@ -232,7 +231,7 @@
         .sort((a, b) => b.at - a.at)
         .forEach((record, index) => {
           const age = Date.now() - record.at;
-          if (index >= RECORDS || !(age < WEEK && age > -WEEK)) forget(record);
+          if (index >= RECORDS || !(Math.abs(age) < WEEK)) forget(record);
           else if (
             !pruneOnly &&
             !pending[record.id] &&
@@ -282,7 +281,7 @@
       ticking = ticking || setInterval(guard(beat), 1e3);
       if (socket || !view) return;
       socket = new WebSocket(
-        new URL("socket", script.src).href.replace("http", "ws"),
+        new URL(endpoint, script.src).href.replace("http", "ws"),
         "pageviews.v1",
       );
       unanswered = now();
@@ -298,17 +297,16 @@
       unanswered = 0;
       if (type === "hello") {
         greeted = met = 1;
-        heartbeat = answer.heartbeat || heartbeat;
+        heartbeat = answer.heartbeat;
         // A hello that a busy page hears late says nothing about so small a difference.
         offset = answer.now - Date.now();
         if (!(Math.abs(offset) > waited)) offset = 0;
         if (view && !settling) report();
         adopt();
         const ids = Object.keys(pending);
-        if (backwards) ids.reverse();
-        ids.forEach((id) => send(message("end", pending[id], 1)));
+        (backwards ? ids.reverse() : ids).forEach((id) => send(message("end", pending[id], 1)));
       } else if (type === "error") {
-        // One is no message, and those behind it were not read: once more, backwards.
+        // Those behind the bad one were not read: once more, backwards.
         if (answer.code === "bad_message") {
           if (backwards) Object.values(pending).forEach(forget);
           backwards = !backwards;
@@ -332,7 +330,6 @@
     const refused = (about, mine, code) => {
       const badClock = code === "clock";
       if (code === "busy") return mine && reconnect();
-      // By another tab, which may have stamped it by another clock.
       const taken = !mine && about.saved && !localStorage[KEY + about.id];
       forget(about);
       if (
@@ -422,7 +419,7 @@
       spoken = 0;
       const [entry = {}] = timed("navigation");
       const [paint] = timed("paint");
-      // Who sees the page now has seen it since the paint, if not hidden or prerendered since.
+      // Whoever sees the page now does so since it was painted, if not hidden meanwhile.
       const early =
         state &&
         paint &&
@@ -482,7 +479,7 @@
       );
     };
 
-    // Ends the live view; by a note when the page leaves and no socket hears it.
+    // Ends the live view; the last word of a leaving page goes as a note if need be.
     const finish = (reason, leaving) => {
       if (!view) return;
       tick();
@@ -505,7 +502,7 @@
       }
     };
 
-    // The address changed: a new view, but for a redirect before anybody heard of this one.
+    // The address changed: a new view, unless nobody heard of this one and it was replaced.
     const moved = (replaced) => {
       const before = address;
       address = locate();
@@ -517,7 +514,6 @@
         begin("spa");
       }
     };
-
     // --- What the page and the browser call ---------------------------------
 
     const named = (options) => {
@@ -540,9 +536,15 @@
         begin(shown && "spa", options);
       }
     };
-
     if (window.pageviews) return;
-    window.pageviews = { view() {} };
+    window.pageviews = {
+      view() {},
+      // The answer to the next socket sets the cookie or takes it away.
+      consent: guard((given = true) => {
+        endpoint = "consent/" + given;
+        reconnect();
+      }),
+    };
     if (
       !clean(location.href) ||
       (settings.gpc && navigator.globalPrivacyControl) ||
@@ -560,7 +562,6 @@
       waiting = 0;
       if (!manual || options !== first) begin("", options);
     };
-
     on("visibilitychange resume focus blur", look);
     on("pointerdown pointermove keydown scroll timeupdate", (event) => {
       if (!event.target.muted) touched = now();
@@ -573,7 +574,6 @@
     on("pageshow", (event) => {
       if (event.persisted && shown) begin("bfcache", shown);
     });
-
     if (window.navigation)
       navigation.addEventListener(
         "currententrychange",

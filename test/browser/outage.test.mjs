@@ -42,21 +42,18 @@ function listeners() {
     );
 }
 
-it.measured(
-  "the listener dies of a segmentation fault in mid-view",
-  async () => {
-    const page = await open("/plain/segv");
-    await isLive("/plain/segv");
-    const [listener, ...others] = listeners();
-    assert.deepEqual(others, []);
-    process.kill(Number(listener), "SIGSEGV");
-    await until("another listener", () => listeners()[0] !== listener);
-    await sleep(2000);
-    await page.close();
-    const [row] = await it.compare("listener SEGV", "/plain/segv");
-    assert.equal(row.end_reason, "closed");
-  },
-);
+it.measured("the listener dies of a segmentation fault in mid-view", async () => {
+  const page = await open("/plain/segv");
+  await isLive("/plain/segv");
+  const [listener, ...others] = listeners();
+  assert.deepEqual(others, []);
+  process.kill(Number(listener), "SIGSEGV");
+  await until("another listener", () => listeners()[0] !== listener);
+  await sleep(2000);
+  await page.close();
+  const [row] = await it.compare("listener SEGV", "/plain/segv");
+  assert.equal(row.end_reason, "closed");
+});
 
 for (const mode of ["fast", "immediate"])
   it.measured(`the server is restarted in mid-view (${mode})`, async () => {
@@ -74,43 +71,37 @@ for (const mode of ["fast", "immediate"])
     assert.equal(row.end_reason, "closed");
   });
 
-it.measured(
-  "left while the server is down, stored at the next visit",
-  async () => {
-    const page = await open("/plain/left-alone");
-    await isLive("/plain/left-alone");
-    await it.cluster.down();
-    await sleep(1000);
-    await page.close();
-    await sleep(4000);
-    await it.cluster.up();
-    await it.cluster.listening();
-    const next = await open("/plain/next-visit");
-    const [row] = await it.compare("left while down", "/plain/left-alone");
-    assert.equal(row.end_reason, "closed");
-    await next.close();
-  },
-);
+it.measured("left while the server is down, stored at the next visit", async () => {
+  const page = await open("/plain/left-alone");
+  await isLive("/plain/left-alone");
+  await it.cluster.down();
+  await sleep(1000);
+  await page.close();
+  await sleep(4000);
+  await it.cluster.up();
+  await it.cluster.listening();
+  const next = await open("/plain/next-visit");
+  const [row] = await it.compare("left while down", "/plain/left-alone");
+  assert.equal(row.end_reason, "closed");
+  await next.close();
+});
 
-it.measured(
-  "never announced, because the server was down, and stored at the next visit",
-  async () => {
-    it.site.cut(true);
-    const tracker = await fetch(it.cluster.origin + "/_view/client.js");
-    const text = await tracker.text();
-    const page = await it.chromium.context.newPage();
-    await page.route("**/_view/client.js", (route) =>
-      route.fulfill({ contentType: "text/javascript", body: text }),
-    );
-    await page.goto(it.site.origin + it.at("/plain/unheard"));
-    await sleep(1000);
-    await page.close();
-    it.site.refusing = false;
-    const next = await open("/plain/heard");
-    await it.compare("never announced", "/plain/unheard");
-    await next.close();
-  },
-);
+it.measured("never announced, because the server was down, and stored at the next visit", async () => {
+  it.site.cut(true);
+  const tracker = await fetch(it.cluster.origin + "/_view/client.js");
+  const text = await tracker.text();
+  const page = await it.chromium.context.newPage();
+  await page.route("**/_view/client.js", (route) =>
+    route.fulfill({ contentType: "text/javascript", body: text }),
+  );
+  await page.goto(it.site.origin + it.at("/plain/unheard"));
+  await sleep(1000);
+  await page.close();
+  it.site.refusing = false;
+  const next = await open("/plain/heard");
+  await it.compare("never announced", "/plain/unheard");
+  await next.close();
+});
 
 it.measured("the network is cut for a while", async () => {
   const page = await open("/plain/cut");
@@ -154,7 +145,9 @@ it.measured("a long task is seen, a stopped machine is not", async () => {
   it.chromium.kill("SIGCONT");
   await sleep(1000);
   await asleep.close();
-  const [row] = await it.cluster.ended(`path = '${it.at(path)}' AND ${SAID}`);
+  const [row] = await it.cluster.ended(
+    `path = '${it.at(path)}' AND ${SAID}`,
+  );
   const [{ visible }] = it.site.seen(it.at(path));
   const error = row.engagement_ms - (visible - 20000);
   it.errors.push({
