@@ -304,7 +304,9 @@
         if (view && !settling) report();
         adopt();
         const ids = Object.keys(pending);
-        (backwards ? ids.reverse() : ids).forEach((id) => send(message("end", pending[id], 1)));
+        (backwards ? ids.reverse() : ids).forEach((id) =>
+          send(message("end", pending[id], 1)),
+        );
       } else if (type === "error") {
         // Those behind the bad one were not read: once more, backwards.
         if (answer.code === "bad_message") {
