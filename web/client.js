@@ -110,7 +110,6 @@
         : undefined;
     });
 
-    // An application's name and flat properties for a view, into its description.
     const describe = (page, options) => {
       const { name, props } = options || {};
       page.name = name && `${name}`.slice(0, 128);
@@ -308,7 +307,6 @@
           send(message("end", pending[id], 1)),
         );
       } else if (type === "error") {
-        // Those behind the bad one were not read: once more, backwards.
         if (answer.code === "bad_message") {
           if (backwards) Object.values(pending).forEach(forget);
           backwards = !backwards;
