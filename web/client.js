@@ -14,19 +14,15 @@
  *
  *   window.pageviews.view({ name, props }) begins a view by name, or names the one that
  *   has just begun by itself; .consent() asks for a cookie, .consent(false) takes it back.
- *
  * A view is one plain object, cumulative, which travels as it stands:
  *     (prerendered) --> live --> ended, pending --> stored: forgotten
  * While it is live its socket may come and go; the id stays.
- *
  * `view` is the live one and belongs to this document alone.  `pending` holds
  * those that ended and are not known to be stored; each also lies in
  * localStorage, so that a later page can say it again.  A record of another tab
  * is touched only once it has ended or its lease (`until`) is over.
- *
  * Every function that browser or page calls is guarded: nothing is thrown into the
  * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
- *
  * The server replaces the one name in capitals that nothing here defines by an
  * object: `keep` lists the query parameters that may leave the browser ("utm_*"
  * is a prefix), `gpc` tells to respect Global Privacy Control.
@@ -86,6 +82,7 @@
     let retry; // timer of the next connect
     let heartbeat = 15e3; // until a hello says otherwise
     let offset = 0; // the server's clock minus ours, ms
+    let backwards; // in which order the pending ones are sent
     const pending = {};
 
     // The window hears its document's events too.  None of those in use can hold up
@@ -113,7 +110,6 @@
         : undefined;
     });
 
-    // Puts an application's name and flat properties for a view into its description.
     const describe = (page, options) => {
       const { name, props } = options || {};
       page.name = name && `${name}`.slice(0, 128);
@@ -204,6 +200,7 @@
     const save = guard((about) => {
       about.until = Date.now() + (about.state ? MINUTE + heartbeat : AWAY);
       localStorage[KEY + about.id] = JSON.stringify(about);
+      about.saved = 1;
     });
 
     const forget = guard((about) => {
@@ -213,6 +210,7 @@
 
     const keep = (about) => {
       pending[about.id] = about;
+      delete pending[Object.keys(pending).reverse()[RECORDS]];
       save(about);
     };
 
@@ -225,6 +223,7 @@
             records.push({
               ...JSON.parse(localStorage[key]),
               id: key.slice(KEY.length),
+              saved: 1,
             });
         })();
       records
@@ -279,7 +278,6 @@
     const connect = guard(() => {
       clearTimeout(retry);
       ticking = ticking || setInterval(guard(beat), 1e3);
-
       if (socket || !view) return;
       socket = new WebSocket(
         new URL(endpoint, script.src).href.replace("http", "ws"),
@@ -304,11 +302,15 @@
         if (!(Math.abs(offset) > waited)) offset = 0;
         if (view && !settling) report();
         adopt();
-        for (const id in pending) send(message("end", pending[id], 1));
+        const ids = Object.keys(pending);
+        (backwards ? ids.reverse() : ids).forEach((id) =>
+          send(message("end", pending[id], 1)),
+        );
       } else if (type === "error") {
-        // Said something that no server understands: never again.
-        if (answer.code === "bad_message")
-          for (const id in pending) forget(pending[id]);
+        if (answer.code === "bad_message") {
+          if (backwards) Object.values(pending).forEach(forget);
+          backwards = !backwards;
+        }
       } else if (about) {
         if (type === "refused") refused(about, mine, answer.code);
         else {
@@ -324,11 +326,14 @@
       }
     };
 
-    // A refusal is final for that view, but for a wrong clock and a forgetful server.
+    // Final for that view, but for want of room, a wrong clock and a forgetful server.
     const refused = (about, mine, code) => {
       const badClock = code === "clock";
+      if (code === "busy") return mine && reconnect();
+      const taken = !mine && about.saved && !localStorage[KEY + about.id];
       forget(about);
       if (
+        !taken &&
         (badClock || code === "unknown_view") &&
         (about.mended = -~about.mended) < 4
       ) {
@@ -424,7 +429,6 @@
         !timed("visibility-state")[1]
           ? clock - paint.startTime
           : 0;
-
       const page = {
         url: clean(location.href),
         referrer: clean(
@@ -490,7 +494,7 @@
       if (heard) send(message("end", about, !known));
       adopt(met);
       if (leaving && !heard) {
-        const last = met ? [about.id] : Object.keys(pending).slice(-16);
+        const last = [...Object.keys(pending), about.id].slice(met ? -1 : -16);
         navigator.sendBeacon(
           new URL("note", script.src),
           encode(last.map((id) => message("end", pending[id], 1))),
@@ -510,7 +514,6 @@
         begin("spa");
       }
     };
-
     // --- What the page and the browser call ---------------------------------
 
     const named = (options) => {
@@ -533,7 +536,6 @@
         begin(shown && "spa", options);
       }
     };
-
     if (window.pageviews) return;
     window.pageviews = {
       view() {},
@@ -560,7 +562,6 @@
       waiting = 0;
       if (!manual || options !== first) begin("", options);
     };
-
     on("visibilitychange resume focus blur", look);
     on("pointerdown pointermove keydown scroll timeupdate", (event) => {
       if (!event.target.muted) touched = now();
@@ -573,7 +574,6 @@
     on("pageshow", (event) => {
       if (event.persisted && shown) begin("bfcache", shown);
     });
-
     if (window.navigation)
       navigation.addEventListener(
         "currententrychange",
