@@ -74,7 +74,7 @@ build/%.o: %.c
 	$(CC) $(LISTENER_CFLAGS) $(LISTENER_HARDENING) $(LISTENER_CPPFLAGS) -MMD -MP -c -o $@ $<
 
 # What it serves is included byte by byte, so each file is a prerequisite.
-build/%.o: %.S $(wildcard web/*.js web/demo/*)
+build/%.o: %.S $(wildcard web/*.js web/*.list web/demo/*)
 	@mkdir -p $(@D)
 	$(CC) -Wa,-I$(CURDIR) -c -o $@ $<
 

@@ -74,6 +74,7 @@ CREATE TABLE pageviews.sessions (
 	user_agent text,
 	language text,
 	time_zone text,
+	robot boolean NOT NULL DEFAULT false,
 	CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 );
 COMMENT ON TABLE pageviews.sessions IS 'browsers: one row for each long-lived cookie that has viewed a page';
@@ -84,8 +85,11 @@ COMMENT ON COLUMN pageviews.sessions.screen_height IS 'CSS pixels, as the first 
 COMMENT ON COLUMN pageviews.sessions.user_agent IS 'the User-Agent header of the first view';
 COMMENT ON COLUMN pageviews.sessions.language IS 'the language that the browser prefers, as in "de-CH"';
 COMMENT ON COLUMN pageviews.sessions.time_zone IS 'the time zone of the browser, as in "Europe/Zurich"';
+COMMENT ON COLUMN pageviews.sessions.robot IS 'whether its browser was recognised as a robot, ever (pageviews.robots); the reports leave it out';
 COMMENT ON CONSTRAINT sessions_pkey ON pageviews.sessions IS 'one row a browser';
 COMMENT ON INDEX pageviews.sessions_pkey IS 'one row a browser';
+CREATE INDEX sessions_robot_idx ON pageviews.sessions (session_id) WHERE robot;
+COMMENT ON INDEX pageviews.sessions_robot_idx IS 'finds the robots, which the reports leave out';
 
 -- The parent carries no key and no index, and there is no partition yet: a key
 -- on a parent that belongs to an extension makes a dump that does not restore,
@@ -524,6 +528,7 @@ CREATE FUNCTION pageviews.read_worker_stats(
 	OUT refused_request bigint, OUT refused_message bigint, OUT ping_timeouts bigint,
 	OUT refused_rate bigint, OUT refused_flood bigint, OUT refused_size bigint,
 	OUT handshake_timeouts bigint, OUT idle_timeouts bigint, OUT connections_expired bigint,
+	OUT refused_robot bigint,
 	OUT views_announced bigint, OUT views_stored bigint, OUT views_rejected bigint, OUT views_open bigint,
 	OUT views_lost bigint, OUT views_queued bigint, OUT views_refused bigint, OUT views_dropped bigint,
 	OUT messages_accepted bigint, OUT messages_repeated bigint,
@@ -542,7 +547,7 @@ CREATE VIEW pageviews.worker_stats WITH (security_invoker = true) AS
 		   w.connections, w.connections_accepted, w.upgrades, w.notes, w.messages_received, w.scripts,
 		   w.refused_full, w.refused_address, w.refused_busy, w.refused_origin, w.refused_request, w.refused_message,
 		   w.ping_timeouts, w.refused_rate, w.refused_flood, w.refused_size,
-		   w.handshake_timeouts, w.idle_timeouts, w.connections_expired,
+		   w.handshake_timeouts, w.idle_timeouts, w.connections_expired, w.refused_robot,
 		   w.views_announced, w.views_stored, w.views_rejected, w.views_open, w.views_lost, w.views_queued,
 		   w.views_refused, w.views_dropped,
 		   w.messages_accepted, w.messages_repeated, w.messages_refused_clock, w.messages_refused_unknown,
@@ -578,6 +583,7 @@ COMMENT ON COLUMN pageviews.worker_stats.refused_size IS 'messages and notes ref
 COMMENT ON COLUMN pageviews.worker_stats.handshake_timeouts IS 'connections closed: pageviews.handshake_timeout';
 COMMENT ON COLUMN pageviews.worker_stats.idle_timeouts IS 'connections closed: pageviews.idle_timeout';
 COMMENT ON COLUMN pageviews.worker_stats.connections_expired IS 'connections closed: pageviews.max_connection_age';
+COMMENT ON COLUMN pageviews.worker_stats.refused_robot IS 'sockets and notes of robots that were refused: pageviews.robots';
 COMMENT ON COLUMN pageviews.worker_stats.views_announced IS 'views that were told of; always the sum of the seven columns after it';
 COMMENT ON COLUMN pageviews.worker_stats.views_stored IS 'views that are in the table and no longer open';
 COMMENT ON COLUMN pageviews.worker_stats.views_rejected IS 'views that could not be stored: pageviews.rejected';
@@ -628,12 +634,13 @@ BEGIN ATOMIC
 				 lead(false, 1, true) OVER (PARTITION BY w.session_id ORDER BY w.started_at, w.view_id) AS last
 		  FROM pageviews.views AS w
 		  WHERE w.started_at >= pages.since AND w.started_at < pages.until
-			  AND (pages.site IS NULL OR w.site = pages.site)) AS v
+			  AND (pages.site IS NULL OR w.site = pages.site)
+			  AND NOT EXISTS (SELECT FROM pageviews.sessions AS s WHERE s.session_id = w.session_id AND s.robot)) AS v
 	GROUP BY v.path
 	ORDER BY count(*) DESC, v.path;
 END;
 COMMENT ON FUNCTION pageviews.pages(timestamptz, timestamptz, text) IS
-	'report: for each path its views, visitors (distinct sessions), engagement, and exits (views that were the last of their session in the period)';
+	'report, without robots: for each path its views, visitors (distinct sessions), engagement, and exits (views that were the last of their session in the period)';
 
 CREATE FUNCTION pageviews.bucket_starts(since timestamptz, until timestamptz, bucket interval)
 RETURNS timestamptz[]
@@ -696,6 +703,7 @@ BEGIN ATOMIC
 		FROM pageviews.views AS v
 		WHERE v.started_at >= timeline.since AND v.started_at < timeline.until
 			AND (timeline.site IS NULL OR v.site = timeline.site)
+			AND NOT EXISTS (SELECT FROM pageviews.sessions AS s WHERE s.session_id = v.session_id AND s.robot)
 		GROUP BY 1
 	)
 	SELECT s.start, coalesce(g.views, 0), coalesce(g.visitors, 0), coalesce(g.total, 0), g.mean, g.median, g.p90
@@ -704,7 +712,7 @@ BEGIN ATOMIC
 	ORDER BY s.start;
 END;
 COMMENT ON FUNCTION pageviews.timeline(timestamptz, timestamptz, text, interval) IS
-	'report: views, visitors (distinct sessions) and engagement for each bucket of time, also for those without a view';
+	'report, without robots: views, visitors (distinct sessions) and engagement for each bucket of time, also for those without a view';
 
 CREATE FUNCTION pageviews.session_views(
 	session_id uuid,
@@ -780,7 +788,7 @@ GRANT EXECUTE ON FUNCTION
 	pageviews.session_views(uuid, timestamptz, timestamptz, text)
 TO pageviews_reader, pageviews_site_reader;
 
-GRANT SELECT, INSERT ON pageviews.sessions TO pageviews_collector;
+GRANT SELECT, INSERT, UPDATE (robot) ON pageviews.sessions TO pageviews_collector;
 GRANT SELECT, INSERT, UPDATE ON pageviews.views TO pageviews_collector;
 GRANT EXECUTE ON FUNCTION
 	pageviews.make_partition(date),

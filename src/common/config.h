@@ -44,6 +44,16 @@ typedef enum Identity
 #define IDENTITY_COUNT		3
 #define DAILY_SECRET_LENGTH 32 /* bytes */
 
+/* What becomes of robots. */
+typedef enum RobotPolicy
+{
+	ROBOTS_MARK = 0, /* stored, their sessions marked */
+	ROBOTS_REFUSE,
+	ROBOTS_KEEP /* as people */
+} RobotPolicy;
+
+#define ROBOT_POLICY_COUNT 3
+
 typedef enum TlsVersion
 {
 	TLS_1_2 = 0,
@@ -92,29 +102,30 @@ typedef struct PeerLimits
 
 typedef struct ListenerConfig
 {
-	Text	   path_prefix;		 /* "/_view", no slash at its end; "" is allowed */
-	Text	   allowed_origins;	 /* as the setting says; "" is same host only */
-	Text	   trusted_proxies;	 /* "127.0.0.1 10.0.0.0/8 ::1" */
-	Text	   query_parameters; /* names that are kept, "utm_*" is a prefix */
-	Text	   cookie_name;
-	int32_t	   cookie_max_age; /* seconds */
-	SameSite   cookie_samesite;
-	Identity   identity;
-	uint8_t	   daily_secret[DAILY_SECRET_LENGTH]; /* in memory alone, another one each day */
-	uint8_t	   key_count;						  /* 1 .. COOKIE_KEY_LIMIT */
-	CookieKey  keys[COOKIE_KEY_LIMIT];
-	uint32_t   max_connections;				/* this listener's share; fixed while it lives */
-	uint32_t   max_connections_per_address; /* 0: no limit */
-	PeerLimits limits;
-	int32_t	   heartbeat;	  /* ms, told to browsers */
-	int32_t	   ping_interval; /* ms; a socket silent for two and a half of them is dead */
-	bool	   respect_gpc;	  /* Global Privacy Control: no cookie, no views */
-	bool	   demo;		  /* serve the demo site too */
-	bool	   busy;		  /* turn newcomers away, as COMMAND_BUSY does */
-	bool	   sandbox;		  /* filter system calls; fixed while it lives */
-	TlsVersion tls_minimum;
-	Text	   tls_certificate; /* PEM chain, "" for plain http */
-	Text	   tls_key;			/* PEM */
+	Text		path_prefix;	  /* "/_view", no slash at its end; "" is allowed */
+	Text		allowed_origins;  /* as the setting says; "" is same host only */
+	Text		trusted_proxies;  /* "127.0.0.1 10.0.0.0/8 ::1" */
+	Text		query_parameters; /* names that are kept, "utm_*" is a prefix */
+	Text		cookie_name;
+	int32_t		cookie_max_age; /* seconds */
+	SameSite	cookie_samesite;
+	Identity	identity;
+	uint8_t		daily_secret[DAILY_SECRET_LENGTH]; /* in memory alone, another one each day */
+	uint8_t		key_count;						   /* 1 .. COOKIE_KEY_LIMIT */
+	CookieKey	keys[COOKIE_KEY_LIMIT];
+	uint32_t	max_connections;			 /* this listener's share; fixed while it lives */
+	uint32_t	max_connections_per_address; /* 0: no limit */
+	PeerLimits	limits;
+	int32_t		heartbeat;	   /* ms, told to browsers */
+	int32_t		ping_interval; /* ms; a socket silent for two and a half of them is dead */
+	bool		respect_gpc;   /* Global Privacy Control: no cookie, no views */
+	RobotPolicy robots;
+	bool		demo;	 /* serve the demo site too */
+	bool		busy;	 /* turn newcomers away, as COMMAND_BUSY does */
+	bool		sandbox; /* filter system calls; fixed while it lives */
+	TlsVersion	tls_minimum;
+	Text		tls_certificate; /* PEM chain, "" for plain http */
+	Text		tls_key;		 /* PEM */
 } ListenerConfig;
 
 #endif /* PAGEVIEWS_CONFIG_H */

@@ -188,6 +188,7 @@ event_encode(const Event *event, uint8_t *buffer, size_t capacity)
 			write_u64(&w, event->connection);
 			write_uuid(&w, &event->u.opened.session);
 			write_u8(&w, event->u.opened.note);
+			write_u8(&w, event->u.opened.robot);
 			write_text(&w, event->u.opened.user_agent);
 			break;
 		case EVENT_MESSAGE:
@@ -251,6 +252,7 @@ event_decode(const uint8_t *body, size_t length, Event *event)
 			event->connection = read_u64(&r);
 			event->u.opened.session = read_uuid(&r);
 			event->u.opened.note = read_enum(&r, 2) == 1;
+			event->u.opened.robot = read_enum(&r, 2) == 1;
 			event->u.opened.user_agent = read_text(&r, USER_AGENT_LIMIT);
 			break;
 		case EVENT_MESSAGE:
@@ -329,6 +331,7 @@ write_config(Writer *w, const ListenerConfig *config)
 	write_i32(w, config->heartbeat);
 	write_i32(w, config->ping_interval);
 	write_u8(w, config->respect_gpc);
+	write_u8(w, (uint8_t) config->robots);
 	write_u8(w, config->demo);
 	write_u8(w, config->busy);
 	write_u8(w, config->sandbox);
@@ -365,6 +368,7 @@ read_config(Reader *r, ListenerConfig *config)
 	if (config->max_connections == 0 || config->ping_interval == 0 || config->heartbeat == 0)
 		r->failed = true;
 	config->respect_gpc = read_enum(r, 2) == 1;
+	config->robots = (RobotPolicy) read_enum(r, ROBOT_POLICY_COUNT);
 	config->demo = read_enum(r, 2) == 1;
 	config->busy = read_enum(r, 2) == 1;
 	config->sandbox = read_enum(r, 2) == 1;

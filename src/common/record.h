@@ -18,7 +18,7 @@
 #include "message.h"
 
 /* Raised whenever a record changes its form; both sides must agree. */
-#define CHANNEL_VERSION 3
+#define CHANNEL_VERSION 4
 
 /* No record is longer, in bytes; only a Command that configures comes near. */
 #define RECORD_LIMIT (256 * 1024)
@@ -61,6 +61,7 @@ typedef enum ListenerCounter
 	COUNT_HANDSHAKE_TIMEOUTS, /* no request in time */
 	COUNT_IDLE_TIMEOUTS,	  /* sockets that said nothing for too long */
 	COUNT_EXPIRED,			  /* sockets that were open for too long */
+	COUNT_REFUSED_ROBOT,
 	LISTENER_COUNTER_COUNT
 } ListenerCounter;
 
@@ -120,7 +121,8 @@ typedef struct Event
 		struct
 		{
 			Uuid session;
-			bool note; /* no socket: what it says is judged, then it closes */
+			bool note;	/* no socket: what it says is judged, then it closes */
+			bool robot; /* no person: RobotPolicy says what becomes of it */
 			Text user_agent;
 		} opened;
 		struct

@@ -17,6 +17,7 @@ asset_\name\()_length:
 	.endm
 
 	asset	client_js, "web/client.min.js"
+	asset	robots, "web/robots.list"
 	asset	demo_page, "web/demo/page.html"
 	asset	demo_script, "web/demo/demo.js"
 	asset	demo_style, "web/demo/demo.css"

@@ -44,6 +44,7 @@ typedef struct Connection
 	bool		 listed;	  /* it is in a list */
 	bool		 counted;	  /* `key` is held in the address table */
 	bool		 secure;	  /* the visitor came by TLS, here or at a trusted proxy */
+	bool		 robot;		  /* no person */
 	bool		 keeps;		  /* its session may be held by a cookie */
 	bool		 consents;	  /* its visitor wants that ... */
 	bool		 withdraws;	  /* ... or wants it no more */

@@ -135,6 +135,7 @@ event_opened(Listener *listener, Connection *connection, bool note, Text user_ag
 	event.connection = connection_id(connection);
 	event.u.opened.session = connection->session;
 	event.u.opened.note = note;
+	event.u.opened.robot = connection->robot;
 	event.u.opened.user_agent.data = cleaned;
 	event.u.opened.user_agent.length =
 		(uint16_t) text_clean(user_agent.data, user_agent.length, cleaned, sizeof cleaned);

@@ -19,6 +19,13 @@
 
 #define SUBPROTOCOL "pageviews.v1"
 
+/*
+ * Nobody opens more pages a minute, twice as many at once: each is a socket, and
+ * now and then a note.  The table counts by the second, so its time runs slower.
+ */
+#define SESSION_RATE	  60
+#define MICROS_PER_MINUTE (60 * MICROS_PER_SECOND)
+
 /* 16 bytes in base64: RFC 6455, 4.1. */
 #define KEY_LENGTH 24
 
@@ -104,6 +111,26 @@ http_identify(Listener *listener, Connection *connection, const Request *request
 	connection->cookie_site = cookie_site(request->host);
 	connection->secure = is_secure(listener, connection, request);
 	return true;
+}
+
+bool
+http_admits(Listener *listener, Connection *connection, const Request *request, Micros now)
+{
+	RobotPolicy policy = listener->configuration.is.robots;
+	Address		session;
+
+	connection->robot = false;
+	if (policy == ROBOTS_KEEP)
+		return true;
+	memcpy(session.bytes, connection->session.bytes, sizeof session.bytes);
+	connection->robot =
+		robots_recognise(listener->robots, request->user_agent) ||
+		(connection->keeps && !rate_table_take(listener->sessions, session, SESSION_RATE,
+											   now * MICROS_PER_SECOND / MICROS_PER_MINUTE));
+	if (!connection->robot || policy == ROBOTS_MARK)
+		return true;
+	listener->counters[COUNT_REFUSED_ROBOT]++;
+	return false;
 }
 
 /* --- files ------------------------------------------------------------------ */
@@ -285,5 +312,5 @@ http_check_upgrade(Listener *listener, Connection *connection, const Request *sa
 		heard.cookie = text_of("");
 	if (!http_identify(listener, connection, request, now.wall))
 		return 503;
-	return 0;
+	return http_admits(listener, connection, request, now.monotonic) ? 0 : 403;
 }

@@ -45,4 +45,12 @@ extern bool http_origin_is_allowed(Listener *listener, const Request *request);
 extern bool http_identify(Listener *listener, Connection *connection, const Request *request,
 						  WallMillis now);
 
+/*
+ * Looks at an identified one whether it is a robot: by its User-Agent, or because
+ * its session, if a cookie holds it, comes too often.  False, and counted, when
+ * robots are refused.
+ */
+extern bool http_admits(Listener *listener, Connection *connection, const Request *request,
+						Micros now);
+
 #endif /* PAGEVIEWS_HTTP_H */

@@ -18,6 +18,7 @@
 #include "configuration.h"
 #include "connection.h"
 #include "limits.h"
+#include "robots.h"
 
 typedef struct Listener
 {
@@ -33,6 +34,8 @@ typedef struct Listener
 	ConnectionTable connections;
 	AddressTable   *addresses;
 	RateTable	   *rates;
+	RateTable	   *sessions; /* how often each comes */
+	Robots		   *robots;
 	ConnectionList	newcomers; /* connections that have not asked for anything, oldest first */
 	ConnectionList	sockets;   /* websockets, in the order of their next look */
 	ConnectionList

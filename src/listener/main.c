@@ -142,7 +142,9 @@ begin_serving(Listener *listener)
 	if (RAND_bytes((unsigned char *) seed, sizeof seed) != 1 ||
 		!connection_table_init(&listener->connections, connections) ||
 		(listener->addresses = address_table_new(connections, seed)) == NULL ||
-		(listener->rates = rate_table_new(connections, seed)) == NULL)
+		(listener->rates = rate_table_new(connections, seed)) == NULL ||
+		(listener->sessions = rate_table_new(connections, seed)) == NULL ||
+		(listener->robots = robots_new()) == NULL)
 		_exit(EXIT_NO_MEMORY);
 
 	process.serving = true;

@@ -112,6 +112,8 @@ note_begin(Listener *listener, Connection *connection, const Request *request, M
 		return 429;
 	if (!http_identify(listener, connection, request, now.wall))
 		return 503;
+	if (!http_admits(listener, connection, request, now.monotonic))
+		return 403;
 
 	note = calloc(1, sizeof *note);
 	if (note == NULL)

@@ -80,6 +80,7 @@ connections_open(Connections *connections, uint16_t listener, const Event *event
 	row->id = event->connection;
 	row->open = true;
 	row->note = event->u.opened.note;
+	row->robot = event->u.opened.robot;
 	row->session = event->u.opened.session;
 	row->held = NO_SLOT;
 	row->user_agent_length = agent.length;

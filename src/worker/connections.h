@@ -17,6 +17,7 @@ typedef struct Connection
 	ConnectionId id; /* as it was opened last; 0 never */
 	bool		 open;
 	bool		 note; /* no socket: no view lives on it */
+	bool		 robot;
 	uint16_t	 user_agent_length;
 	uint32_t	 held; /* slot of the view that lives on it, or NO_SLOT */
 	Uuid		 session;

@@ -209,7 +209,8 @@ begin(Hearing *h)
 	if (verdict == VIEW_ACCEPTED)
 	{
 		if (held_has_slot(registry) && held_has_room(registry))
-			texts = view_texts_new(&message->page, connection_user_agent(h->connection));
+			texts = view_texts_new(&message->page, connection_user_agent(h->connection),
+								   h->connection->robot);
 		if (texts == NULL)
 			verdict = VIEW_REFUSED_BUSY;
 	}
@@ -246,7 +247,8 @@ take_leftover(Hearing *h)
 	if (verdict == VIEW_ACCEPTED)
 	{
 		if (held_has_room(registry))
-			texts = view_texts_new(&message->page, connection_user_agent(h->connection));
+			texts = view_texts_new(&message->page, connection_user_agent(h->connection),
+								   h->connection->robot);
 		if (texts == NULL)
 			verdict = VIEW_REFUSED_BUSY;
 	}

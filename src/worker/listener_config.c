@@ -182,6 +182,7 @@ listener_config_make(ListenerConfig *config)
 	config->heartbeat = setting_heartbeat;
 	config->ping_interval = setting_ping_interval;
 	config->respect_gpc = setting_respect_gpc;
+	config->robots = (RobotPolicy) setting_robots;
 	config->demo = setting_demo;
 	config->sandbox = setting_sandbox;
 	config->tls_minimum = (TlsVersion) setting_ssl_min_protocol_version;

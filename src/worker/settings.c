@@ -52,6 +52,7 @@ char *setting_role;
 bool  setting_sandbox;
 char *setting_ssl_cert_file;
 char *setting_ssl_key_file;
+int	  setting_robots;
 int	  setting_ssl_min_protocol_version;
 char *setting_trusted_proxies;
 char *setting_unix_socket;
@@ -68,6 +69,11 @@ static const struct config_enum_entry identity_options[] = {{"cookie", IDENTITY_
 															{"daily", IDENTITY_DAILY, false},
 															{"none", IDENTITY_NONE, false},
 															{NULL, 0, false}};
+
+static const struct config_enum_entry robots_options[] = {{"mark", ROBOTS_MARK, false},
+														  {"refuse", ROBOTS_REFUSE, false},
+														  {"keep", ROBOTS_KEEP, false},
+														  {NULL, 0, false}};
 
 static const struct config_enum_entry tls_options[] = {
 	{"TLSv1.2", TLS_1_2, false}, {"TLSv1.3", TLS_1_3, false}, {NULL, 0, false}};
@@ -368,6 +374,10 @@ define_visitor_settings(void)
 	define_bool("pageviews.respect_global_privacy_control",
 				"Leaves browsers that send Global Privacy Control alone: no cookie, no views.",
 				NULL, &setting_respect_gpc, true, PGC_SIGHUP);
+	DefineCustomEnumVariable(
+		"pageviews.robots", "What becomes of robots.",
+		"mark stores them and keeps them out of the reports; refuse turns them away; keep takes them for people.",
+		&setting_robots, ROBOTS_MARK, robots_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 /* How much one connection or address may do. */

@@ -25,6 +25,7 @@ extern int	 setting_flush_interval;	/* ms */
 extern int	 setting_handshake_timeout; /* ms */
 extern int	 setting_heartbeat;			/* ms */
 extern int	 setting_identity;			/* Identity */
+extern int	 setting_robots;			/* RobotPolicy */
 extern int	 setting_idle_timeout;		/* ms, 0: none */
 extern char *setting_keep_query_parameters;
 extern int	 setting_linger; /* ms */

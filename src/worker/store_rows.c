@@ -115,11 +115,12 @@ typedef enum SessionColumn
 	SESSION_USER_AGENT,
 	SESSION_LANGUAGE,
 	SESSION_TIME_ZONE,
+	SESSION_ROBOT,
 	SESSION_COLUMN_COUNT
 } SessionColumn;
 
 static const Oid session_types[SESSION_COLUMN_COUNT] = {UUIDOID, TIMESTAMPTZOID, INT4OID, INT4OID,
-														TEXTOID, TEXTOID,		 TEXTOID};
+														TEXTOID, TEXTOID,		 TEXTOID, BOOLOID};
 
 /*
  * A view keeps the session, site, path and navigation that it began with.  The
@@ -147,10 +148,10 @@ static const char view_query[] =
 	"WHERE excluded.revision > stored.revision";
 
 static const char sessions_query[] =
-	"INSERT INTO pageviews.sessions"
-	" (session_id, created_at, screen_width, screen_height, user_agent, language, time_zone) "
-	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) "
-	"ON CONFLICT (session_id) DO NOTHING";
+	"INSERT INTO pageviews.sessions AS stored"
+	" (session_id, created_at, screen_width, screen_height, user_agent, language, time_zone, robot) "
+	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) "
+	"ON CONFLICT (session_id) DO UPDATE SET robot = true WHERE excluded.robot AND NOT stored.robot";
 
 /* --- columns --------------------------------------------------------------- */
 
@@ -255,10 +256,11 @@ leaf_plan(Oid leaf)
 
 /*
  * Which rows of a batch are the first of their session: their indexes in
- * `first`; returns how many.  Open addressing, at most half full.
+ * `first`; returns how many.  robots[index] says of each whether any row of the
+ * session is a robot's.  Open addressing, at most half full.
  */
 static uint32_t
-first_of_sessions(const Batch *batch, uint32_t *first)
+first_of_sessions(const Batch *batch, uint32_t *first, bool *robots)
 {
 	uint32_t  size = pg_nextpower2_32(Max(batch->count * 2, 16));
 	uint32_t *table = palloc0_array(uint32_t, size);
@@ -280,6 +282,8 @@ first_of_sessions(const Batch *batch, uint32_t *first)
 			table[slot] = i + 1;
 			first[count++] = i;
 		}
+		if (batch->rows[i]->texts->robot)
+			robots[table[slot] - 1] = true;
 	}
 	return count;
 }
@@ -289,7 +293,8 @@ static void
 write_sessions(const Batch *batch)
 {
 	uint32_t *first = palloc_array(uint32_t, batch->count);
-	uint32_t  count = first_of_sessions(batch, first);
+	bool	 *robots = palloc0_array(bool, batch->count);
+	uint32_t  count = first_of_sessions(batch, first, robots);
 	Column	 *columns = make_columns(session_types, SESSION_COLUMN_COUNT, count);
 	Oid		  types[SESSION_COLUMN_COUNT];
 	Datum	  arguments[SESSION_COLUMN_COUNT];
@@ -308,6 +313,7 @@ write_sessions(const Batch *batch)
 		set_text(&columns[SESSION_USER_AGENT], i, row->texts->user_agent);
 		set_text(&columns[SESSION_LANGUAGE], i, page->language);
 		set_text(&columns[SESSION_TIME_ZONE], i, page->time_zone);
+		set_value(&columns[SESSION_ROBOT], i, BoolGetDatum(robots[first[i]]));
 	}
 	make_arrays(columns, SESSION_COLUMN_COUNT, count, types, arguments);
 	store_execute(&sessions_plan, sessions_query, SESSION_COLUMN_COUNT, types, arguments);

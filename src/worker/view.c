@@ -39,9 +39,9 @@ list_texts(ViewTexts *texts, Text **list)
 }
 
 ViewTexts *
-view_texts_new(const PageDescription *page, Text user_agent)
+view_texts_new(const PageDescription *page, Text user_agent, bool robot)
 {
-	ViewTexts  header = {.references = 1, .page = *page, .user_agent = user_agent};
+	ViewTexts  header = {.references = 1, .page = *page, .user_agent = user_agent, .robot = robot};
 	Text	  *list[PAGE_TEXT_COUNT];
 	ViewTexts *texts;
 	size_t	   size = sizeof header;
@@ -118,7 +118,7 @@ view_describe(View *view, const PageDescription *page)
 		memcpy(merged.properties, first->properties, sizeof merged.properties);
 	}
 
-	texts = view_texts_new(&merged, view->texts->user_agent);
+	texts = view_texts_new(&merged, view->texts->user_agent, view->texts->robot);
 	if (texts == NULL)
 		return;
 	view_texts_release(view->texts);

@@ -50,10 +50,11 @@ typedef struct ViewTexts
 	uint32_t		references;
 	PageDescription page;
 	Text			user_agent;
+	bool			robot; /* its session is a robot's */
 } ViewTexts;
 
 /* Copies what the slices point to; NULL when there is no memory. References: 1. */
-extern ViewTexts *view_texts_new(const PageDescription *page, Text user_agent);
+extern ViewTexts *view_texts_new(const PageDescription *page, Text user_agent, bool robot);
 extern ViewTexts *view_texts_share(ViewTexts *texts);
 extern void		  view_texts_release(ViewTexts *texts); /* NULL is allowed */
 

@@ -67,6 +67,7 @@ export class Cluster {
         shared_preload_libraries: "pageviews",
         "pageviews.port": cluster.port,
         "pageviews.demo": "on",
+        "pageviews.robots": "keep", // a headless browser is one
         ...settings,
       });
       await cluster.up();

@@ -154,7 +154,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	message = next_message(&input, &id);
 	message.kind = MESSAGE_VIEW;
-	view_begin(&view, &message, &session, view_texts_new(&page, text_of("agent")),
+	view_begin(&view, &message, &session, view_texts_new(&page, text_of("agent"), false),
 			   view_origin(&id, now.monotonic, now), now.monotonic, now);
 	FUZZ_CHECK(view.phase == VIEW_OPEN && view.n == message.n);
 	/* Whose clock is ahead counts from when the server first heard of it. */

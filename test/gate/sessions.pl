@@ -61,7 +61,7 @@ my $again = $gate->ask('/_view/client.js', "Cookie: $cookie", "If-None-Match: $s
 ok($again->{status} == 304 && @{ $again->{cookies} }, '... and also when it has not changed');
 my ($note) = $gate->attack([ $gate->note($gate->ends(1), headers => [ Cookie => $cookie, 'User-Agent' => 'a note' ]) ], patience => 60);
 
-is($gate->reported(qr/^opened \d+ session=(\S+) note=1 agent=a note$/m), $session, 'a note is of the session of its cookie');
+is($gate->reported(qr/^opened \d+ session=(\S+) note=1 robot=0 agent=a note$/m), $session, 'a note is of the session of its cookie');
 
 # --- forgeries ---------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@
  *	  -S			sandbox
  *	  -m			mute: no answers			-q			do not print messages and connections
  *	  -I N			identity (0 cookie, 1 daily, 2 none)
+ *	  -R N			robots (0 mark, 1 refuse, 2 keep)
  *	  -l NAME=N		a limit of PeerLimits		-u PATH		a Unix socket instead of a port
  *
  * Lines on its standard input are commands: busy, take, mute, speak, configure
@@ -171,9 +172,9 @@ take_event(void *context, const uint8_t *body, size_t length)
 		case EVENT_OPENED:
 			uuid_format(&event.u.opened.session, session);
 			if (!quiet)
-				printf("opened %" PRIu64 " session=%s note=%d agent=%.*s\n", event.connection,
-					   session, event.u.opened.note, event.u.opened.user_agent.length,
-					   event.u.opened.user_agent.data);
+				printf("opened %" PRIu64 " session=%s note=%d robot=%d agent=%.*s\n",
+					   event.connection, session, event.u.opened.note, event.u.opened.robot,
+					   event.u.opened.user_agent.length, event.u.opened.user_agent.data);
 			break;
 		case EVENT_MESSAGE:
 			if (!quiet)
@@ -397,7 +398,7 @@ main(int argc, char **argv)
 	setvbuf(stdin, NULL, _IONBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	set_defaults();
-	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:gdSmq")) != -1)
+	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:R:gdSmq")) != -1)
 	{
 		switch (option)
 		{
@@ -436,6 +437,9 @@ main(int argc, char **argv)
 				break;
 			case 'I':
 				config.identity = (Identity) atoi(optarg);
+				break;
+			case 'R':
+				config.robots = (RobotPolicy) atoi(optarg);
 				break;
 			case 'u':
 				unix_path = optarg;

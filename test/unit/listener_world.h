@@ -127,6 +127,8 @@ start(const char *origins)
 		assets_clear(&listener.assets);
 		address_table_free(listener.addresses);
 		rate_table_free(listener.rates);
+		rate_table_free(listener.sessions);
+		robots_free(listener.robots);
 		free(listener.connections.slots);
 		free(listener.connections.free_slots);
 	}
@@ -144,6 +146,8 @@ start(const char *origins)
 	CHECK(connection_table_init(&listener.connections, config.max_connections));
 	listener.addresses = address_table_new(config.max_connections, seed);
 	listener.rates = rate_table_new(config.max_connections, seed);
+	listener.sessions = rate_table_new(config.max_connections, seed);
+	listener.robots = robots_new();
 }
 
 static inline Connection *

@@ -88,7 +88,7 @@ play_put(void)
 
 	row.revision = entry.revision;
 	row.reply_to.connection = (ConnectionId) entry.reply_to;
-	row.texts = view_texts_new(&page, text_of("agent"));
+	row.texts = view_texts_new(&page, text_of("agent"), false);
 	TELL("put %d revision %d session %d\n", entry.id, (int) entry.revision, entry.session);
 	CHECK_INT(queue_put(queue, &row, now), taken);
 	if (!taken)

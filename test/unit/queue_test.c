@@ -49,7 +49,7 @@ start(uint32_t capacity)
 	PageDescription page;
 
 	memset(&page, 0, sizeof page);
-	texts = view_texts_new(&page, (Text){NULL, 0});
+	texts = view_texts_new(&page, (Text){NULL, 0}, false);
 	return queue_new(capacity);
 }
 

@@ -13,7 +13,7 @@ view_of_age(int64_t age, PageState state)
 	ViewMessage message = a_view(id, 1, state, 0);
 	View		view;
 
-	view_begin(&view, &message, &session, view_texts_new(&message.page, text_of("agent")),
+	view_begin(&view, &message, &session, view_texts_new(&message.page, text_of("agent"), false),
 			   view_origin(&id, world.now.monotonic, world.now), world.now.monotonic, world.now);
 	return view;
 }
@@ -253,7 +253,7 @@ TEST(texts_outlive_the_message_that_brought_them)
 	page.properties[0].key = (Text){key, 4};
 	page.properties[0].type = PROPERTY_STRING;
 	page.properties[0].string = (Text){string, 3};
-	texts = view_texts_new(&page, (Text){agent, 5});
+	texts = view_texts_new(&page, (Text){agent, 5}, true);
 	memset(path, 'x', sizeof path);
 	memset(key, 'x', sizeof key);
 	memset(string, 'x', sizeof string);

@@ -30,7 +30,7 @@ use constant FOLDER => 'build/gate';
 # What the listener counts, in its order.
 use constant COUNTERS => qw(connections upgrades notes messages scripts refused_full refused_address
   refused_busy refused_origin refused_request refused_message ping_timeouts
-  refused_rate refused_flood refused_size handshake_timeouts idle_timeouts expired);
+  refused_rate refused_flood refused_size handshake_timeouts idle_timeouts expired refused_robot);
 
 our $patience = 60;    # seconds, for whatever should come soon
 our $program = FOLDER . '/pageviews_listener';
@@ -217,7 +217,7 @@ sub number_of
 	my ($self, $agent) = @_;
 
 	$agent //= "visitor $visitors";
-	return $self->reported(qr/^opened (\d+) session=\S+ note=[01] agent=\Q$agent\E$/m);
+	return $self->reported(qr/^opened (\d+) session=\S+ note=[01] robot=[01] agent=\Q$agent\E$/m);
 }
 
 # One well-behaved GET.
