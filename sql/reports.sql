@@ -84,4 +84,12 @@ SELECT count(*) > 0 AS some, count(*) = (SELECT count(*) FROM pageviews.session_
 	+ (SELECT count(*) FROM pageviews.session_views('00000000-0000-4000-8000-000000000001', since => '2024-02-02')) AS halves_make_the_whole
 FROM pageviews.session_views('00000000-0000-4000-8000-000000000001');
 
+-- Robots are left out, and no other session with them.
+INSERT INTO pageviews.sessions (session_id, created_at, robot)
+SELECT ('00000000-0000-4000-8000-' || lpad(session::text, 12, '0'))::uuid, '2024-01-31', session = 1
+FROM generate_series(1, 3) AS s (session);
+SELECT path, views, visitors, exits FROM pageviews.pages('2024-02-01', '2024-03-01');
+SELECT bucket, views, visitors FROM pageviews.timeline('2024-02-01', '2024-02-03');
+SELECT count(*) FROM pageviews.session_views('00000000-0000-4000-8000-000000000001');
+
 DROP EXTENSION pageviews;

@@ -79,6 +79,7 @@ any_event(void)
 	if (event.type == EVENT_OPENED)
 	{
 		event.u.opened.note = chance(50);
+		event.u.opened.robot = chance(50);
 		event.u.opened.user_agent = (Text){filler, (uint16_t) below(USER_AGENT_LIMIT + 5)};
 	}
 	else if (event.type == EVENT_CLOSED)
