@@ -39,7 +39,7 @@
     };
 
   guard(() => {
-    const KEY = "pageviews:"; // + id: one record a view in localStorage
+    const KEY = "pageviews:"; // and the id: a record in localStorage; 10 long
     const RECORDS = 20;
     const WEEK = 7 * 864e5;
     const MINUTE = 6e4;
@@ -95,19 +95,16 @@
     // --- What may leave the browser -----------------------------------------
 
     const kept = (parameter) =>
-      settings.keep.some(
-        (name) =>
-          parameter.split("=")[0] === name ||
-          (name.endsWith("*") && parameter.startsWith(name.slice(0, -1))),
+      settings.keep.some((name) =>
+        `${parameter}=`.startsWith((name + "=").replace("*=", "")),
       );
 
     // Origin, path and kept parameters of a web address; nothing for another.
     const clean = guard((text) => {
       const url = new URL(text);
       const query = url.search.slice(1).split("&").filter(kept).join("&");
-      return /^http/.test(text)
-        ? (url.origin + url.pathname + (query && "?" + query)).slice(0, 1400)
-        : undefined;
+      const all = url.origin + url.pathname + (query && "?" + query);
+      if (/^http/.test(text)) return all.slice(0, 1400);
     });
 
     const describe = (page, options) => {
@@ -130,6 +127,7 @@
     // One message about a view; `full` when it has to describe the page too.
     const message = (type, about, full) => {
       const result = {
+        ...(full && about.page),
         type,
         view: about.id,
         n: about.n,
@@ -139,7 +137,6 @@
       for (const figure in about.figures)
         result[figure] = Math.round(about.figures[figure]);
       if (full) {
-        Object.assign(result, about.page);
         if (new Blob([encode(result)]).size > MESSAGE_LIMIT)
           result.props = result.name = undefined;
       }
@@ -222,7 +219,7 @@
           if (key.startsWith(KEY))
             records.push({
               ...JSON.parse(localStorage[key]),
-              id: key.slice(KEY.length),
+              id: key.slice(10),
               saved: 1,
             });
         })();
@@ -259,7 +256,7 @@
       socket = greeted = spoken = unanswered = 0;
       clearTimeout(retry);
       if (old) {
-        old.onmessage = old.onclose = null;
+        old.onmessage = old.onclose = 0;
         old.close(1000);
       }
     };
@@ -415,8 +412,8 @@
       tick();
       address = locate();
       told = state;
-      seen = Date.now();
       spoken = 0;
+      seen = Date.now();
       const [entry = {}] = timed("navigation");
       const [paint] = timed("paint");
       // Whoever sees the page now does so since it was painted, if not hidden meanwhile.
@@ -449,9 +446,9 @@
       describe(page, options);
       automatic = !page.name;
       view = {
-        seed: "-7xxx-yxxx-xxxxxxxxxxxx".replace(/[xy]/g, (digit) => {
+        seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
           const random = crypto.getRandomValues(new Uint8Array(1))[0];
-          return (digit === "x" ? random & 15 : (random & 3) | 8).toString(16);
+          return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
         }),
         n: 1, // one below the first message leaves room for adopt()
         at: Date.now() - early,
@@ -494,10 +491,13 @@
       if (heard) send(message("end", about, !known));
       adopt(met);
       if (leaving && !heard) {
-        const last = [...Object.keys(pending), about.id].slice(met ? -1 : -16);
         navigator.sendBeacon(
           new URL("note", script.src),
-          encode(last.map((id) => message("end", pending[id], 1))),
+          encode(
+            [...Object.values(pending), about]
+              .slice(met ? -1 : -16)
+              .map((other) => message("end", other, 1)),
+          ),
         );
       }
     };
@@ -580,12 +580,11 @@
         guard((event) => moved(event.navigationType === "replace")),
       );
     else {
-      const heed = guard(moved);
-      ["pushState", "replaceState"].forEach((method) => {
-        const original = history[method];
-        history[method] = function () {
+      ["push", "replace"].forEach((how) => {
+        const original = history[how + "State"];
+        history[how + "State"] = function () {
           const result = original.apply(this, arguments);
-          heed(method === "replaceState");
+          guard(moved)(how === "replace");
           return result;
         };
       });
