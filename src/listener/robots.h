@@ -15,7 +15,7 @@
 
 typedef struct Robots Robots;
 
-/* Reads the list: about 3 MB and a few ms.  NULL when there is no memory. */
+/* Reads the list: some 2.5 MB and 8 ms.  NULL when there is no memory. */
 extern Robots *robots_new(void);
 extern void	   robots_free(Robots *robots);
 
