@@ -58,6 +58,35 @@ is(reported('/page_a'), 0, '... and not reported any more');
 visit('/page_c', agent => PERSON, cookie => $person->cookie);
 is(robot($session), 't', '... for good');
 
+# The same, but both views in one batch: what counts is not which row comes first.
+$node->set_now(flush_interval => '2s');
+$node->becomes("SELECT current_setting('pageviews.flush_interval') = '2s'", 'rows wait for each other');
+for my $agents ([ PERSON, ROBOT ], [ ROBOT, PERSON ])
+{
+	my $first = $node->visitor(agent => $agents->[0]);
+	my $second = $node->visitor(agent => $agents->[1], cookie => $first->cookie);
+	my @views = ($first->begin('/page_f'), $second->begin('/page_f'));
+	my $batches = $node->value('SELECT batches FROM pageviews.worker_stats');
+
+	$first->say_view($views[0], 'end', reason => 'closed', visible => 10);
+	$second->say_view($views[1], 'end', reason => 'closed', visible => 10);
+	is(robot($node->row($views[1]{view})->{session_id}), 't', 'one robot in a batch marks the session');
+	is($node->value('SELECT batches FROM pageviews.worker_stats') - $batches, 1, '... which was one');
+}
+$node->set_now(flush_interval => '100ms');
+
+# The session of a person that opens more pages than a person does.
+my $hasty = $node->visitor(agent => PERSON);
+my $begun = $hasty->begin('/page_g');
+
+$hasty->end_view($begun, visible => 10);
+my $session_of_hasty = $node->row($begun->{view})->{session_id};
+
+is(robot($session_of_hasty), 'f', 'who opens one page is a person');
+$node->visitor(agent => PERSON, cookie => $hasty->cookie)->close for 1 .. 130;
+visit('/page_g', agent => PERSON, cookie => $hasty->cookie);
+is(robot($session_of_hasty), 't', 'who opens 130 in a moment is none');
+
 # --- keep, refuse ------------------------------------------------------------------------
 
 $node->set_now(robots => 'keep');
