@@ -138,7 +138,13 @@ export class Tab {
     const tab = this;
     const number = ++this.document;
     const origin = browser.time - (this.late ?? 0);
-    const owner = (this.page = { tab, number, frozen: false, sockets: [] });
+    const owner = (this.page = {
+      tab,
+      number,
+      frozen: false,
+      sockets: [],
+      final: {}, // ids of views that were turned away, and when the page heard it
+    });
     const listeners = {};
     const listen = (type, listener) =>
       (listeners[type] = listeners[type] ?? []).push(listener);
@@ -346,8 +352,8 @@ export class Server {
   heard = []; // every message, for tests that look at the wire
   notes = [];
   refusals = {}; // view id -> code, to be refused once
-  newcomers = []; // codes: refusals of the next views that begin on a socket
-  turnedAway = []; // those that were: url and code
+  full = 0; // how many newcomers on sockets will be turned away
+  turnedAway = new Set(); // their addresses
 
   constructor(browser) {
     this.browser = browser;
@@ -435,8 +441,10 @@ export class Server {
     if (this.silent) socket.dead = true;
     if (socket.dead) return;
     this.browser.at(LATENCY, () => {
-      if (socket.readyState === 1 && !socket.owner.frozen)
-        socket.onmessage?.({ data: JSON.stringify(message) });
+      if (socket.readyState !== 1 || socket.owner.frozen) return;
+      if (message.code === "busy")
+        socket.owner.final[message.view] = this.browser.time;
+      socket.onmessage?.({ data: JSON.stringify(message) });
     });
   }
 
@@ -480,6 +488,8 @@ export class Server {
     if (Buffer.byteLength(text) > 4096) throw new Error("message too long");
     const message = JSON.parse(text);
     this.check(message);
+    if (this.browser.time > socket.owner.final[message.view] + LATENCY)
+      throw new Error(`refused for good, and said again: ${text}`);
     this.heard.push({ ...message, socket });
     const answer = (more) =>
       this.answer(socket, { view: message.view, n: message.n, ...more });
@@ -505,6 +515,7 @@ export class Server {
   judge(message, socket, answer) {
     const stored = () =>
       this.browser.at(COMMIT, () => {
+        if (this.views.get(view.id) !== view) return; // died before it could
         this.store(view, 3);
         answer({ type: "stored", n: view.n });
       });
@@ -516,9 +527,10 @@ export class Server {
     let view = this.views.get(message.view);
     if (!view) {
       if (!message.url) return "unknown_view";
-      if (socket && this.newcomers.length) {
-        this.turnedAway.push({ url: message.url, code: this.newcomers[0] });
-        return this.newcomers.shift();
+      if (socket && this.full > 0) {
+        this.full--;
+        this.turnedAway.add(message.url);
+        return "busy";
       }
       const began = parseInt(message.view.replace("-", "").slice(0, 12), 16);
       if (began > this.now() + 3e5 || began < this.now() - 7 * 864e5)

@@ -17,6 +17,8 @@ const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 const ROUNDS = Number(process.env.ROUNDS ?? 2000);
 const OPERATIONS = 40;
 const MINUTE = 60000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 const AWAY = 30 * MINUTE;
 const HEARTBEAT = 15000;
 const IDLE = 30000;
@@ -50,6 +52,12 @@ class Model {
     this.storms = this.random() < 0.2; // storage is full at times
     this.crowded = this.random() < 0.1;
     this.limit = this.crowded ? CROWD : VIEWS;
+    this.operations = this.crowded ? 5 * OPERATIONS : OPERATIONS;
+    // The visitor's clock is right, or behind, or a day ahead.  (Some minutes ahead, an
+    // id that was made before the first hello is taken for younger than it is.)
+    this.server.clockError =
+      this.random() < 0.5 ? 0 : this.pick([-DAY, HOUR, 8 * DAY]);
+    if (this.crowded) this.server.stop();
     this.listened = 0; // messages that were looked at
     this.known = new Map(); // the random bits of an id -> the view
   }
@@ -123,8 +131,27 @@ class Model {
           `${url} is alive, and another tab ended it`,
         );
     }
+  }
+
+  // Whoever ends a view looks after what is kept.
+  ended(view) {
     const kept = Object.keys(this.browser.storage).length;
-    assert.ok(kept <= RECORDS + this.alive().length + 1, `${kept} are kept`);
+    assert.ok(
+      kept <= RECORDS || this.server.turnedAway.has(view.url),
+      `${kept} are kept`,
+    );
+  }
+
+  // Whether the server knows a view by a socket that it will see die.
+  witnessed(tab) {
+    return [...this.server.views.values()].some(
+      ({ id, socket, ended }) =>
+        !ended &&
+        socket?.tab === tab &&
+        !socket.dead &&
+        socket.readyState === 1 &&
+        this.known.get(id.slice(13)) === tab.view,
+    );
   }
 
   alive() {
@@ -170,9 +197,7 @@ class Model {
         const socket = this.pick([...server.sockets]);
         if (socket) server.drop(socket);
       },
-      wrongClock: () => server.newcomers.length || server.newcomers.push("clock"),
-      busy: () =>
-        this.storms && server.newcomers.length < 2 && server.newcomers.push("busy"),
+      busy: () => this.storms && (server.full = 2),
       fill: () => {
         if (!this.storms) return;
         this.browser.full = !this.browser.full;
@@ -205,6 +230,7 @@ class Model {
           if (full) return;
           const url = this.path();
           tab.push(url);
+          this.ended(tab.view);
           this.begin(tab, url);
         },
         name: () => {
@@ -216,6 +242,7 @@ class Model {
           if (full) return;
           const url = this.path();
           tab.navigate(url, { firefox: this.random() < 0.5 });
+          this.ended(tab.view);
           tab.touched = undefined;
           this.begin(tab, url);
         },
@@ -230,9 +257,13 @@ class Model {
           tab.restore();
           this.begin(tab, tab.view.url);
         },
-        close: () => tab.close({ firefox: this.random() < 0.5 }),
+        close: () => {
+          tab.close({ firefox: this.random() < 0.5 });
+          this.ended(tab.view);
+        },
         crash: () => {
           tab.view.crashed = true;
+          tab.view.witnessed = this.witnessed(tab);
           tab.crash();
         },
       });
@@ -246,7 +277,7 @@ class Model {
   settle() {
     this.alive().forEach((tab) => tab.close());
     this.server.silent = this.browser.full = false;
-    this.server.newcomers = [];
+    this.server.full = 0;
     this.server.start(false);
     for (const wait of [AWAY + MINUTE, 5 * MINUTE]) {
       const tab = this.browser.open("https://site.test/last");
@@ -258,12 +289,8 @@ class Model {
 
   // The views of this address that may be missing, or be there in part.
   excused(url) {
-    const codes = this.server.turnedAway
-      .filter((each) => each.url === url)
-      .map((each) => each.code);
     return (
-      codes.includes("busy") ||
-      codes.length > 2 || // a clock that stays wrong is given up
+      this.server.turnedAway.has(url) ||
       this.views.some((view) => view.url === url && view.unkept) ||
       (this.crowded &&
         this.views.slice(0, 5 - RECORDS).some((view) => view.url === url))
@@ -277,6 +304,7 @@ class Model {
     const excused = this.excused(url);
     // Killed before anybody could hear of it: the only view that may be missing.
     if (
+      !excused &&
       found.length < expected.length &&
       expected.at(-1).crashed &&
       expected.at(-1).elapsed < HEARTBEAT + 2000
@@ -288,6 +316,8 @@ class Model {
       assert.ok(found.length <= expected.length + more, `views of ${url}`);
     } else assert.equal(found.length, expected.length, `views of ${url}`);
     found.forEach((row, i) => {
+      // What the server credited stands if the page's own word was lost.
+      if (excused && row.reason === "lost") return;
       const candidates = excused ? expected : [expected[i]];
       const most = (value) => Math.max(...candidates.map(value));
       const late = most((view) => (view.crashed ? HEARTBEAT + 2000 : 0));
@@ -300,9 +330,11 @@ class Model {
           (view) => view.slack + (figure === "active" ? 1000 * view.inputs : 0),
         );
         const model = most((view) => view[figure]);
+        const lost =
+          late && expected[i]?.witnessed && figure === "visible" ? 30 : late;
         const what = `${figure} of ${url}: ${actual} for ${model}`;
         assert.ok(actual <= model + slack + (late && 20), what);
-        if (!excused) assert.ok(actual >= model - slack - late, what);
+        if (!excused) assert.ok(actual >= model - slack - lost, what);
       }
       if (!excused && !expected[i].crashed)
         assert.notEqual(row.reason, "lost", url);
@@ -334,7 +366,7 @@ test(`${ROUNDS} random visits from seed ${SEED}`, () => {
     const model = new Model(SEED + round);
     try {
       model.open();
-      for (let i = 0; i < OPERATIONS; i++) {
+      for (let i = 0; i < model.operations; i++) {
         model.operate();
         model.pass(model.below(50));
       }
