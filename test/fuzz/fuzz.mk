@@ -16,14 +16,14 @@ FUZZ_OBJS = $(PURE_SOURCES:%.c=build/fuzz/%.o) $(LISTENER_ASSETS:%.S=build/%.o)
 
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(LISTENER_CPPFLAGS) -MMD -MP -c -o $@ $<
+	@$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(LISTENER_CPPFLAGS) -MMD -MP -c -o $@ $<
 
 build/fuzz/pure.a: $(FUZZ_OBJS)
 	@rm -f $@
-	$(AR) rcs $@ $(FUZZ_OBJS)
+	@$(AR) rcs $@ $(FUZZ_OBJS)
 
 $(FUZZ_PROGRAMS): build/fuzz/%: build/fuzz/test/fuzz/%.o build/fuzz/pure.a
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< build/fuzz/pure.a $(UNIT_LIBS)
+	@$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< build/fuzz/pure.a $(UNIT_LIBS)
 
 -include $(FUZZ_OBJS:.o=.d) $(FUZZ_TARGETS:%=build/fuzz/test/fuzz/%.d)
 

@@ -142,6 +142,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	View			view;
 	ViewMessage		message;
 	Uuid			id = {{0}};
+	WallMillis		oldest;
 	WallMillis		began = START + (int32_t) (input_number(&input, 3)) - 8388608;
 
 	now = (Moment){1000 * MICROS_PER_SECOND, START + 600000 + 1000000};
@@ -153,11 +154,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	message = next_message(&input, &id);
 	message.kind = MESSAGE_VIEW;
-	view_begin(&view, &message, &session, view_texts_new(&page, text_of("agent")), now.monotonic,
-			   now);
+	view_begin(&view, &message, &session, view_texts_new(&page, text_of("agent")),
+			   view_origin(&id, now.monotonic, now), now.monotonic, now);
 	FUZZ_CHECK(view.phase == VIEW_OPEN && view.n == message.n);
+	/* Whose clock is ahead counts from when the server first heard of it. */
+	oldest = began < now.wall ? began : now.wall;
 	while (input.left > 0)
-		play(&view, &input, began < now.wall ? began : now.wall);
+		play(&view, &input, oldest);
 	view_texts_release(view.texts);
 	return 0;
 }

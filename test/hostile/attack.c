@@ -330,6 +330,9 @@ put_frames(Attack *a)
 		size_t cut;
 
 		payload.length = 0;
+		/* Noise is refused as no UTF-8 before it is too long. */
+		if (!gentle && chance(25))
+			put_many(&payload, ' ', below(6000));
 		if (gentle || chance(70))
 			put_message(&payload);
 		else
@@ -444,6 +447,6 @@ attack_make(Attack *a, uint64_t seed, uint64_t number)
 	}
 	a->pieces[a->piece_count - 1] = a->length;
 	a->pause_ms = below(8);
-	a->linger_ms = chance(90) ? below(40) : below(400);
+	a->linger_ms = chance(90) ? below(60) : below(300);
 	a->end = (AttackEnd) below(4);
 }

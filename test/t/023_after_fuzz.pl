@@ -51,7 +51,7 @@ is($node->value("SELECT count(*) FROM pageviews.views WHERE view_id IN ('" . joi
 
 # --- hostile connections ---------------------------------------------------------------------
 
-my $said = qx($ENV{PAGEVIEWS_HOSTILE} --port @{[ $node->web ]} --connections @{[ CONNECTIONS ]} --patience 20);
+my $said = qx($ENV{PAGEVIEWS_HOSTILE} --port @{[ $node->web ]} --connections @{[ CONNECTIONS ]} --patience 20 --stretch 4);
 my $report = eval { JSON::PP->new->decode($said) } // {};
 
 is($report->{connections}, CONNECTIONS, CONNECTIONS . ' hostile connections');
