@@ -143,7 +143,7 @@ export class Tab {
       number,
       frozen: false,
       sockets: [],
-      final: {}, // ids of views that were turned away, and when the page heard it
+      final: {}, // ids of views that were rejected, and when the page heard it
     });
     const listeners = {};
     const listen = (type, listener) =>
@@ -352,8 +352,8 @@ export class Server {
   heard = []; // every message, for tests that look at the wire
   notes = [];
   refusals = {}; // view id -> code, to be refused once
-  full = 0; // how many newcomers on sockets will be turned away
-  turnedAway = new Set(); // their addresses
+  newcomers = []; // codes: how the next newcomers on sockets are refused
+  rejected = new Map(); // id -> address of those that can never be stored
 
   constructor(browser) {
     this.browser = browser;
@@ -442,7 +442,7 @@ export class Server {
     if (socket.dead) return;
     this.browser.at(LATENCY, () => {
       if (socket.readyState !== 1 || socket.owner.frozen) return;
-      if (message.code === "busy")
+      if (message.code === "rejected")
         socket.owner.final[message.view] = this.browser.time;
       socket.onmessage?.({ data: JSON.stringify(message) });
     });
@@ -524,14 +524,13 @@ export class Server {
       delete this.refusals[message.view];
       return code;
     }
+    if (this.rejected.has(message.view)) return "rejected";
     let view = this.views.get(message.view);
     if (!view) {
       if (!message.url) return "unknown_view";
-      if (socket && this.full > 0) {
-        this.full--;
-        this.turnedAway.add(message.url);
-        return "busy";
-      }
+      if (socket && this.newcomers[0] === "rejected")
+        this.rejected.set(message.view, message.url);
+      if (socket && this.newcomers.length) return this.newcomers.shift();
       const began = parseInt(message.view.replace("-", "").slice(0, 12), 16);
       if (began > this.now() + 3e5 || began < this.now() - 7 * 864e5)
         return "clock";

@@ -3,8 +3,8 @@
 // and active; at the end every view must be in the table once, with those figures.
 // All the while no tab may end what lives in another, and storage stays small.
 //
-// In some rounds storage is full for a while, in some the server turns views away,
-// and in some it is not there for so many views that storage cannot keep them all.
+// In some rounds storage is full for a while and the server sets views aside, and in
+// some it is not there for so many views that storage cannot keep them all.
 // Then a view may be missing only if it was one of those, and never has too much.
 //
 //   SEED=7 ROUNDS=1 node --test model.test.mjs   plays one round again
@@ -138,10 +138,7 @@ class Model {
   // Whoever ends a view looks after what is kept.
   ended(view) {
     const kept = Object.keys(this.browser.storage).length;
-    assert.ok(
-      kept <= RECORDS || this.server.turnedAway.has(view.url),
-      `${kept} are kept`,
-    );
+    assert.ok(kept <= RECORDS || this.rejected(view.url), `${kept} are kept`);
   }
 
   // Whether the server knows a view by a socket that it will see die.
@@ -199,7 +196,8 @@ class Model {
         const socket = this.pick([...server.sockets]);
         if (socket) server.drop(socket);
       },
-      busy: () => this.storms && (server.full = 2),
+      busy: () => (server.newcomers = ["busy", "busy"]),
+      reject: () => this.storms && (server.newcomers = ["rejected"]),
       fill: () => {
         if (!this.storms) return;
         this.browser.full = !this.browser.full;
@@ -284,7 +282,7 @@ class Model {
   settle() {
     this.alive().forEach((tab) => tab.close());
     this.server.silent = this.browser.full = false;
-    this.server.full = 0;
+    this.server.newcomers = [];
     this.server.start(false);
     for (const wait of [AWAY + MINUTE, 5 * MINUTE]) {
       const tab = this.browser.open("https://site.test/last");
@@ -294,10 +292,14 @@ class Model {
     }
   }
 
+  rejected(url) {
+    return [...this.server.rejected.values()].includes(url);
+  }
+
   // The views of this address that may be missing, or be there in part.
   excused(url) {
     return (
-      this.server.turnedAway.has(url) ||
+      this.rejected(url) ||
       this.views.some((view) => view.url === url && view.unkept) ||
       (this.crowded &&
         this.views.slice(0, 5 - RECORDS).some((view) => view.url === url))
