@@ -102,6 +102,12 @@ timestamp_of(WallMillis wall)
 	return (TimestampTz) (wall - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * MILLIS_PER_DAY) * 1000;
 }
 
+WallMillis
+wall_of(TimestampTz timestamp)
+{
+	return timestamp / 1000 + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * MILLIS_PER_DAY;
+}
+
 void
 month_of(WallMillis wall, int *year, int *month)
 {

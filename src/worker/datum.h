@@ -21,8 +21,9 @@
  */
 extern Datum text_datum(const char *data, size_t length);
 
-/* A timestamptz. */
+/* A timestamptz, and back. */
 extern TimestampTz timestamp_of(WallMillis wall);
+extern WallMillis  wall_of(TimestampTz timestamp);
 
 /* The month (UTC) that a time lies in, and its first instant. */
 extern void		  month_of(WallMillis wall, int *year, int *month);

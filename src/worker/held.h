@@ -28,6 +28,7 @@ typedef struct Held
 struct Registry
 {
 	RegistryRules rules;
+	WallMillis	  latest; /* see registry_set_latest() */
 	RegistrySink  sink;
 	Queue		 *queue;
 	Recent		 *recent;	 /* stored or rejected */

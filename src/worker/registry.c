@@ -74,6 +74,12 @@ registry_set_rules(Registry *registry, const RegistryRules *rules)
 		registry->rules.checkpoint_interval = MICROS_PER_MILLI;
 }
 
+void
+registry_set_latest(Registry *registry, WallMillis latest)
+{
+	registry->latest = latest;
+}
+
 /* A listener's stamp: nothing happened in the future, or before the clock began. */
 static Micros
 believed_stamp(Micros stamp, Moment now)

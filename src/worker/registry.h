@@ -82,6 +82,12 @@ extern void		 registry_free(Registry *registry);
 extern void registry_set_rules(Registry *registry, const RegistryRules *rules);
 
 /*
+ * Ids up to this moment are taken although they lie ahead of the clock: it was ahead
+ * when views of them were stored, and another id would make a second row of one.  0: none.
+ */
+extern void registry_set_latest(Registry *registry, WallMillis latest);
+
+/*
  * One OPENED, MESSAGE, LEFT or CLOSED event of a listener.  False, and nothing changed,
  * when it is another event, out of range, or contradicts what the listener said
  * before (a slot taken twice, a message on a closed connection): the listener is

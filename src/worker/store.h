@@ -86,6 +86,12 @@ extern StoreResult store_make_partitions(WallMillis now);
 extern StoreResult store_drop_partition(WallMillis now, bool *dropped);
 
 /*
+ * The latest beginning of a view of this collector that lies further ahead of `now`
+ * than clocks may differ: it was stored while the server's clock was ahead.  0: none.
+ */
+extern StoreResult store_latest(WallMillis now, WallMillis *latest);
+
+/*
  * Closes, as END_RECOVERED, up to `limit` views that this collector left open
  * before `before` and that `held` (registry_holds) does not claim.  `*closed`
  * says how many; call again while it is `limit`.

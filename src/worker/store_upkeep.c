@@ -38,6 +38,7 @@ static SPIPlanPtr make_partition_plan;
 static SPIPlanPtr drop_partition_plan;
 static SPIPlanPtr purge_sessions_plan;
 static SPIPlanPtr cookie_keys_plan;
+static SPIPlanPtr latest_plan;
 static SPIPlanPtr open_views_plan;
 static SPIPlanPtr recover_plan;
 
@@ -221,6 +222,48 @@ store_drop_partition(WallMillis now, bool *dropped)
 }
 
 /* --- recovery -------------------------------------------------------------- */
+
+typedef struct Latest
+{
+	WallMillis after;
+	WallMillis found;
+} Latest;
+
+/* A StoreBody; ids begin with their time, so the leaves' keys lead to what lies ahead. */
+static void
+latest_body(void *context)
+{
+	Latest *latest = context;
+	Uuid	first = {{0}};
+	Oid		types[] = {INT4OID, TIMESTAMPTZOID, UUIDOID};
+	Datum	arguments[3];
+	Datum	found;
+	bool	null;
+
+	for (int i = 0; i < 6; i++)
+		first.bytes[i] = (uint8_t) (latest->after >> (40 - 8 * i));
+	arguments[0] = Int32GetDatum(store_collector());
+	arguments[1] = TimestampTzGetDatum(timestamp_of(latest->after));
+	arguments[2] = PointerGetDatum(first.bytes);
+	store_execute(&latest_plan,
+				  "SELECT max(v.started_at) FROM pageviews.views AS v "
+				  "WHERE v.collector = $1 AND v.started_at > $2 AND v.view_id > $3",
+				  lengthof(types), types, arguments);
+	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+	latest->found = null ? 0 : wall_of(DatumGetTimestampTz(found));
+}
+
+StoreResult
+store_latest(WallMillis now, WallMillis *latest)
+{
+	Latest		query = {.after = now + VIEW_AHEAD_LIMIT_MS};
+	StoreResult result =
+		store_transact_simply("looking for views ahead of the clock", latest_body, &query);
+
+	if (result == STORE_OK)
+		*latest = query.found;
+	return result;
+}
 
 typedef struct Recovery
 {

@@ -39,6 +39,7 @@ typedef enum UpkeepState
 typedef enum Chore
 {
 	CHORE_PARTITIONS, /* make those that will be needed */
+	CHORE_LATEST,	  /* what was stored while the clock was ahead */
 	CHORE_KEYS,
 	CHORE_DROP, /* drop those whose time is over */
 	CHORE_COUNT
@@ -54,6 +55,7 @@ static Micros		   chore_at[CHORE_COUNT];
 static bool			   tried[CHORE_COUNT];
 static Micros		   keys_interval = KEYS_FIRST_INTERVAL;
 static Micros		   recover_at = PG_INT64_MAX;
+static WallMillis	   latest = 0;
 
 static CookieKey keys[COOKIE_KEY_LIMIT];
 static uint8_t	 key_count = 0;
@@ -190,8 +192,8 @@ recover(Moment now)
 	uint32_t	closed = 0;
 	StoreResult result;
 
-	CANCELLABLE(
-		result = store_recover(now.wall + VIEW_AHEAD_LIMIT_MS, RECOVER_BATCH, held_here, &closed));
+	CANCELLABLE(result = store_recover(Max(now.wall + VIEW_AHEAD_LIMIT_MS, latest + 1),
+									   RECOVER_BATCH, held_here, &closed));
 	if (closed > 0)
 		ereport(LOG, (errmsg("pageviews closed %u views that nobody holds open any more", closed)));
 	if (result == STORE_OK && closed < RECOVER_BATCH)
@@ -248,6 +250,9 @@ do_chore(Moment now, bool *keys_changed)
 			case CHORE_PARTITIONS:
 				CANCELLABLE(result = store_make_partitions(now.wall));
 				break;
+			case CHORE_LATEST:
+				CANCELLABLE(result = store_latest(now.wall, &latest));
+				break;
 			case CHORE_KEYS:
 				result = read_keys(keys_changed);
 				break;
@@ -277,7 +282,7 @@ do_chore(Moment now, bool *keys_changed)
 static bool
 prepared(void)
 {
-	return tried[CHORE_PARTITIONS] && tried[CHORE_KEYS] && key_count > 0;
+	return tried[CHORE_PARTITIONS] && tried[CHORE_LATEST] && tried[CHORE_KEYS] && key_count > 0;
 }
 
 bool
@@ -311,6 +316,12 @@ upkeep_run(Moment now)
 		ereport(LOG, (errmsg("pageviews is ready to store views")));
 	}
 	return keys_changed;
+}
+
+WallMillis
+upkeep_latest(void)
+{
+	return latest;
 }
 
 Micros

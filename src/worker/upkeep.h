@@ -20,6 +20,9 @@ extern void upkeep_init(const Registry *registry);
 /* Does the one thing that is due; true when the cookie keys changed. */
 extern bool upkeep_run(Moment now);
 
+/* For registry_set_latest(): see store_latest(). */
+extern WallMillis upkeep_latest(void);
+
 /* When upkeep_run() is next needed. */
 extern Micros upkeep_deadline(void);
 

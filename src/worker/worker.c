@@ -300,6 +300,7 @@ run_turn(void)
 	new_day = listener_config_new_day(now.wall);
 	if (upkeep_run(now) || new_day)
 		configure_listeners();
+	registry_set_latest(registry, upkeep_latest());
 	if (flush_deadline() <= clock_monotonic())
 		write_batch();
 	publish();

@@ -279,6 +279,23 @@ TEST(a_beacon_that_overtakes_the_view_itself_is_the_last_word)
 	world_stop();
 }
 
+TEST(a_clock_that_was_ahead_leaves_ids_that_are_still_taken)
+{
+	ConnectionRef socket;
+	int64_t		  ahead = 3600 * 1000;
+
+	world_start();
+	registry_set_latest(world.registry, world.now.wall + ahead);
+	socket = open_socket(0);
+	CHECK_STRING(say(socket, a_view(view_id_at(1, ahead), 1, PAGE_VISIBLE, 0)), "ack");
+	CHECK_STRING(say(socket, a_view(view_id_at(2, ahead + 1), 1, PAGE_VISIBLE, 0)), "clock");
+	CHECK_STRING(say(socket, a_view(view_id_at(3, -VIEW_AGE_LIMIT_MS - 1), 1, PAGE_VISIBLE, 0)),
+				 "clock");
+	registry_set_latest(world.registry, 0);
+	CHECK_STRING(say(socket, a_view(view_id_at(4, ahead), 1, PAGE_VISIBLE, 0)), "clock");
+	world_stop();
+}
+
 TEST(a_clock_that_is_off_is_refused_and_mended)
 {
 	ConnectionRef socket;
@@ -518,6 +535,7 @@ main(int argc, char **argv)
 	RUN(a_page_that_moved_on_is_not_credited_when_the_newcomer_is_refused);
 	RUN(a_leftover_never_touches_the_sockets_live_view);
 	RUN(a_beacon_that_overtakes_the_view_itself_is_the_last_word);
+	RUN(a_clock_that_was_ahead_leaves_ids_that_are_still_taken);
 	RUN(a_clock_that_is_off_is_refused_and_mended);
 	RUN(a_hostile_clock_bends_only_its_own_view);
 	RUN(a_server_clock_set_back_takes_no_time_from_open_views);

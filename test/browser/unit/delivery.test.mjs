@@ -210,6 +210,26 @@ both(
 );
 
 both(
+  "what a killed page said and nobody acknowledged is told by a later one",
+  (browser, server) => {
+    const tab = browser.open(PAGE);
+    browser.advance(5000);
+    server.silent = true; // the socket is there, and what it takes is lost
+    tab.show(false);
+    browser.advance(20000);
+    tab.crash();
+    browser.advance(1000);
+    assert.equal(server.table()[0].reason, "lost");
+    server.silent = false;
+    browser.advance(31 * MINUTE);
+    browser.open("https://site.test/b");
+    browser.advance(1000);
+    assert.equal(server.table()[0].reason, "closed");
+    near(server.table()[0].engagement, 5000, 20);
+  },
+);
+
+both(
   "two tabs never speak for each other's living views",
   (browser, server) => {
     const one = browser.open(PAGE);

@@ -25,14 +25,17 @@ export const LATENCY = 5; // ms, one way
 export const COMMIT = 100; // ms from an end to its `stored`
 const SLACK = 5000;
 
-// The tracker as the listener serves it.
-function trackerScript(settings, form) {
-  const key = form + JSON.stringify(settings);
+// The tracker as the listener serves it, as a function of the globals that it sees.
+// (In a context of its own it would find each global through an interceptor, and
+// spend half of its time there.)
+function trackerScript(settings, form, names) {
+  const key = [form, names, JSON.stringify(settings)].join();
   if (!scripts.has(key))
     scripts.set(
       key,
-      new vm.Script(
+      vm.compileFunction(
         SOURCES[form].replace("PAGEVIEWS_SETTINGS", JSON.stringify(settings)),
+        names,
         { filename: `client-${form}.js` },
       ),
     );
@@ -43,6 +46,7 @@ export class Browser {
   time = 0; // ms since the machine started; what performance.now() counts
   wall = Date.UTC(2026, 10, 23, 9); // the browser's own idea of the time at 0
   storage = {};
+  full = false; // storage takes nothing more
   tabs = [];
   timers = [];
   sequence = 0;
@@ -134,7 +138,13 @@ export class Tab {
     const tab = this;
     const number = ++this.document;
     const origin = browser.time - (this.late ?? 0);
-    const owner = (this.page = { tab, number, frozen: false, sockets: [] });
+    const owner = (this.page = {
+      tab,
+      number,
+      frozen: false,
+      sockets: [],
+      final: {}, // ids of views that were rejected, and when the page heard it
+    });
     const listeners = {};
     const listen = (type, listener) =>
       (listeners[type] = listeners[type] ?? []).push(listener);
@@ -203,10 +213,17 @@ export class Tab {
           return tab.title;
         },
       },
-      get location() {
-        const { href, pathname, search, hash, protocol } = tab.url;
-        return { href, pathname, search, hash, protocol };
-      },
+      location: Object.defineProperties(
+        {},
+        Object.fromEntries(
+          ["href", "pathname", "search", "hash", "protocol"].map((part) => [
+            part,
+            { get: () => tab.url[part] },
+          ]),
+        ),
+      ),
+      navigation: tab.hasNavigation ? { addEventListener: listen } : undefined,
+      localStorage: tab.storage(),
       WebSocket: class {
         constructor(to, protocol) {
           if (protocol !== "pageviews.v1") throw new Error("subprotocol");
@@ -214,13 +231,6 @@ export class Tab {
         }
       },
     };
-    if (tab.hasNavigation) window.navigation = { addEventListener: listen };
-    Object.defineProperty(window, "localStorage", {
-      get: () => {
-        if (tab.noStorage) throw new Error("storage is denied");
-        return browser.storage;
-      },
-    });
     window.window = window;
     window.top = window;
     for (const [name, value] of Object.entries(this.globals)) {
@@ -229,9 +239,31 @@ export class Tab {
       else window[name] = value;
     }
     this.window = window;
-    trackerScript(this.settings, browser.form).runInContext(
-      vm.createContext(window),
+    const names = Object.keys(window);
+    trackerScript(this.settings, browser.form, names).apply(
+      window,
+      names.map((name) => window[name]),
     );
+  }
+
+  // What all tabs share; where it is denied everything throws, where it is full a write.
+  storage() {
+    const { browser } = this;
+    const denied = () => {
+      throw new Error("storage is denied");
+    };
+    return this.noStorage
+      ? new Proxy(
+          {},
+          { get: denied, set: denied, deleteProperty: denied, ownKeys: denied },
+        )
+      : new Proxy(browser.storage, {
+          set(target, key, value) {
+            if (browser.full) throw new Error("QuotaExceededError");
+            target[key] = value;
+            return true;
+          },
+        });
   }
 
   fire(type, event = {}) {
@@ -320,6 +352,8 @@ export class Server {
   heard = []; // every message, for tests that look at the wire
   notes = [];
   refusals = {}; // view id -> code, to be refused once
+  newcomers = []; // codes: how the next newcomers on sockets are refused
+  rejected = new Map(); // id -> address of those that can never be stored
 
   constructor(browser) {
     this.browser = browser;
@@ -407,8 +441,10 @@ export class Server {
     if (this.silent) socket.dead = true;
     if (socket.dead) return;
     this.browser.at(LATENCY, () => {
-      if (socket.readyState === 1 && !socket.owner.frozen)
-        socket.onmessage?.({ data: JSON.stringify(message) });
+      if (socket.readyState !== 1 || socket.owner.frozen) return;
+      if (message.code === "rejected")
+        socket.owner.final[message.view] = this.browser.time;
+      socket.onmessage?.({ data: JSON.stringify(message) });
     });
   }
 
@@ -452,6 +488,8 @@ export class Server {
     if (Buffer.byteLength(text) > 4096) throw new Error("message too long");
     const message = JSON.parse(text);
     this.check(message);
+    if (this.browser.time > socket.owner.final[message.view] + LATENCY)
+      throw new Error(`refused for good, and said again: ${text}`);
     this.heard.push({ ...message, socket });
     const answer = (more) =>
       this.answer(socket, { view: message.view, n: message.n, ...more });
@@ -477,6 +515,7 @@ export class Server {
   judge(message, socket, answer) {
     const stored = () =>
       this.browser.at(COMMIT, () => {
+        if (this.views.get(view.id) !== view) return; // died before it could
         this.store(view, 3);
         answer({ type: "stored", n: view.n });
       });
@@ -485,9 +524,13 @@ export class Server {
       delete this.refusals[message.view];
       return code;
     }
+    if (this.rejected.has(message.view)) return "rejected";
     let view = this.views.get(message.view);
     if (!view) {
       if (!message.url) return "unknown_view";
+      if (socket && this.newcomers[0] === "rejected")
+        this.rejected.set(message.view, message.url);
+      if (socket && this.newcomers.length) return this.newcomers.shift();
       const began = parseInt(message.view.replace("-", "").slice(0, 12), 16);
       if (began > this.now() + 3e5 || began < this.now() - 7 * 864e5)
         return "clock";
