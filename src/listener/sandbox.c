@@ -49,8 +49,8 @@ static const int allowed_calls[] = {
 	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	/* sockets, the channel, the loop's own pipes */
-	SCMP_SYS(accept4), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(recvfrom), SCMP_SYS(shutdown),
-	SCMP_SYS(close), SCMP_SYS(getpeername),
+	SCMP_SYS(accept4), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(recvfrom), SCMP_SYS(close),
+	SCMP_SYS(getpeername),
 	/* memory */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(futex),
 	/* time and chance */
@@ -70,6 +70,8 @@ typedef struct Rule
 static const Rule rules[] = {
 	/* to nobody but the other end */
 	{SCMP_SYS(sendto), 1, {SCMP_CMP(4, SCMP_CMP_EQ, 0, 0)}},
+	/* never the reading half: of a listening socket that would last for all who inherit it */
+	{SCMP_SYS(shutdown), 1, {IS_INT(1, SHUT_WR)}},
 	{SCMP_SYS(fcntl), 1, {IS_INT(1, F_GETFL)}},
 	{SCMP_SYS(fcntl), 1, {IS_INT(1, F_SETFL)}},
 	{SCMP_SYS(ioctl), 1, {IS_INT(1, FIONBIO)}},

@@ -79,6 +79,8 @@ static const Misdeed misdeeds[] = {
 	MISDEED(connect, 0, PEER),
 	MISDEED(bind, 0, PEER),
 	MISDEED(listen, 0, 1),
+	NAMED("shutdown of reading", shutdown, 0, SHUT_RD),
+	NAMED("shutdown of both", shutdown, 0, SHUT_RDWR),
 	NAMED("sendto somebody", sendto, 0, PAGE, 1, 0, PEER),
 	MISDEED(sendmsg, 0, PAGE, 0),
 	MISDEED(recvmsg, 0, PAGE, 0),
