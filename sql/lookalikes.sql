@@ -51,6 +51,33 @@ SELECT pageviews.rotate_cookie_key();
 SELECT pageviews.forget_session('00000000-0000-4000-8000-000000000001');
 SELECT pageviews.session_id('x');
 SELECT pg_catalog.count(*) FROM pageviews.pages('2024-01-01', '2024-02-01');
+
+-- Nor by the script itself, nor in its policies and views, nor when the caller likes it that way.
+SET ROLE regress_pageviews_mallory;
+CREATE FUNCTION public.always(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true;
+CREATE OPERATOR public.= (FUNCTION = public.always, LEFTARG = text, RIGHTARG = text);
+CREATE FUNCTION public.nothing(name, name) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN false;
+CREATE OPERATOR public.= (FUNCTION = public.nothing, LEFTARG = name, RIGHTARG = name);
+CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stolen by %', current_user; END $$;
+CREATE FUNCTION public.pg_extension_config_dump(text, text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stolen by %', current_user; END $$;
+CREATE FUNCTION public.visible_sites() RETURNS text[] LANGUAGE sql RETURN pg_catalog.string_to_array('a.example b.example', ' ');
+RESET ROLE;
+DROP EXTENSION pageviews;
+CREATE EXTENSION pageviews;
+SELECT pageviews.make_partition('2024-01-01');
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT pg_catalog.gen_random_uuid(), '00000000-0000-4000-8000-000000000001', '2024-01-02', 4, 1, 1, 1, 1, s, '/' FROM pg_catalog.unnest(ARRAY['a.example', 'b.example']) AS s;
+INSERT INTO pageviews.site_readers (role, site) VALUES ('regress_pageviews_mallory', 'a.example');
+GRANT pageviews_site_reader TO regress_pageviews_mallory;
+SET ROLE regress_pageviews_mallory;
+SELECT site FROM pageviews.views;
+SELECT views FROM pageviews.pages('2024-01-01', '2024-02-01', 'b.example');
+CREATE TEMPORARY TABLE site_readers (role name, site text);
+INSERT INTO site_readers VALUES ('regress_pageviews_mallory', 'b.example');
+SELECT site FROM pageviews.views;
+SELECT pageviews.visible_sites();
+DROP TABLE site_readers;
+RESET ROLE;
 RESET search_path;
 
 -- A temporary look-alike is not found either.

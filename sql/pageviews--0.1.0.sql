@@ -41,6 +41,10 @@ BEGIN
 		CREATE ROLE pageviews_reader NOLOGIN;
 		COMMENT ON ROLE pageviews_reader IS 'may read page views and call the reports of pageviews';
 	END IF;
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) 'pageviews_site_reader') THEN
+		CREATE ROLE pageviews_site_reader NOLOGIN;
+		COMMENT ON ROLE pageviews_site_reader IS 'may read page views and call the reports of pageviews, for the sites in pageviews.site_readers';
+	END IF;
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) 'pageviews_collector') THEN
 		CREATE ROLE pageviews_collector NOLOGIN;
 		COMMENT ON ROLE pageviews_collector IS 'what the worker of pageviews works as: may store page views';
@@ -169,11 +173,60 @@ COMMENT ON CONSTRAINT cookie_keys_secret_check ON pageviews.cookie_keys IS 'as l
 COMMENT ON CONSTRAINT cookie_keys_pkey ON pageviews.cookie_keys IS 'a cookie names one key';
 COMMENT ON INDEX pageviews.cookie_keys_pkey IS 'a cookie names one key';
 
+CREATE TABLE pageviews.site_readers (
+	role name NOT NULL,
+	site text NOT NULL,
+	CONSTRAINT site_readers_pkey PRIMARY KEY (role, site)
+);
+COMMENT ON TABLE pageviews.site_readers IS 'which sites the members of pageviews_site_reader may see';
+COMMENT ON COLUMN pageviews.site_readers.role IS 'a role: whoever has its privileges may see the site';
+COMMENT ON COLUMN pageviews.site_readers.site IS 'a site as pageviews.views.site says it';
+COMMENT ON CONSTRAINT site_readers_pkey ON pageviews.site_readers IS 'a role may see a site once';
+COMMENT ON INDEX pageviews.site_readers_pkey IS 'a role may see a site once';
+
 -- A dump carries what is in these.  The rows of views are in its partitions,
 -- which are ordinary tables to a dump.
 SELECT pg_catalog.pg_extension_config_dump('pageviews.sessions', '');
 SELECT pg_catalog.pg_extension_config_dump('pageviews.rejected', '');
 SELECT pg_catalog.pg_extension_config_dump('pageviews.cookie_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('pageviews.site_readers', '');
+
+-- ---------------------------------------------------------------------------
+-- Who sees which rows: all for pageviews_reader and the collector, the listed
+-- sites for pageviews_site_reader, none for anybody else.  Reports run with
+-- their caller's rights; pageviews.live_views keeps the same rule in C.
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION pageviews.visible_sites()
+RETURNS text[]
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pageviews_visible_sites';
+COMMENT ON FUNCTION pageviews.visible_sites() IS 'the sites that pageviews.site_readers lists for the current user as a member of pageviews_site_reader';
+
+ALTER TABLE pageviews.views ENABLE ROW LEVEL SECURITY;
+CREATE POLICY collector ON pageviews.views TO pageviews_collector USING (true) WITH CHECK (true);
+CREATE POLICY reader ON pageviews.views FOR SELECT TO pageviews_reader USING (true);
+CREATE POLICY site_reader ON pageviews.views FOR SELECT TO pageviews_site_reader
+	USING (site OPERATOR(pg_catalog.=) ANY ((SELECT pageviews.visible_sites())::text[]));
+COMMENT ON POLICY collector ON pageviews.views IS 'the worker stores every view';
+COMMENT ON POLICY reader ON pageviews.views IS 'readers see every view';
+COMMENT ON POLICY site_reader ON pageviews.views IS 'readers of some sites see the views of these';
+
+ALTER TABLE pageviews.sessions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY collector ON pageviews.sessions TO pageviews_collector USING (true) WITH CHECK (true);
+CREATE POLICY reader ON pageviews.sessions FOR SELECT TO pageviews_reader USING (true);
+CREATE POLICY site_reader ON pageviews.sessions FOR SELECT TO pageviews_site_reader
+	USING (EXISTS (SELECT FROM pageviews.views AS v WHERE v.session_id OPERATOR(pg_catalog.=) sessions.session_id));
+COMMENT ON POLICY collector ON pageviews.sessions IS 'the worker stores every session';
+COMMENT ON POLICY reader ON pageviews.sessions IS 'readers see every session';
+COMMENT ON POLICY site_reader ON pageviews.sessions IS 'readers of some sites see the sessions that have a view there';
+
+ALTER TABLE pageviews.rejected ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reader ON pageviews.rejected FOR SELECT TO pageviews_reader USING (true);
+CREATE POLICY site_reader ON pageviews.rejected FOR SELECT TO pageviews_site_reader
+	USING (("row" OPERATOR(pg_catalog.->>) 'site') OPERATOR(pg_catalog.=) ANY ((SELECT pageviews.visible_sites())::text[]));
+COMMENT ON POLICY reader ON pageviews.rejected IS 'readers see all that could not be stored';
+COMMENT ON POLICY site_reader ON pageviews.rejected IS 'readers of some sites see what could not be stored of these';
 
 -- ---------------------------------------------------------------------------
 -- Partitions and what else the collector may do only through a function
@@ -186,6 +239,7 @@ SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '100ms'
 SET datestyle = 'ISO'
 SET timezone = 'UTC'
+SET client_min_messages = 'warning'
 AS $$
 DECLARE
 	parent CONSTANT oid := 'pageviews.views'::regclass;
@@ -231,6 +285,11 @@ BEGIN
 	EXECUTE format('ALTER TABLE pageviews.%I REPLICA IDENTITY FULL', leaf);
 	EXECUTE format('REVOKE ALL ON pageviews.%I FROM PUBLIC', leaf);
 	EXECUTE format('GRANT SELECT, INSERT, UPDATE ON pageviews.%I TO pageviews_collector', leaf);
+	-- Readers go through the root, whose policies hold there; whoever is granted a leaf by mistake sees nothing in it.
+	EXECUTE format('ALTER TABLE pageviews.%I ENABLE ROW LEVEL SECURITY', leaf);
+	EXECUTE format('DROP POLICY IF EXISTS collector ON pageviews.%I', leaf);
+	EXECUTE format('CREATE POLICY collector ON pageviews.%I TO pageviews_collector USING (true) WITH CHECK (true)', leaf);
+	EXECUTE format('COMMENT ON POLICY collector ON pageviews.%I IS %L', leaf, 'the worker stores every view');
 	EXECUTE format('COMMENT ON TABLE pageviews.%I IS %L', leaf, 'page views that began in ' || to_char(first_day, 'YYYY-MM') || ' (UTC)');
 	EXECUTE format('ALTER TABLE ONLY pageviews.views ATTACH PARTITION pageviews.%I FOR VALUES FROM (%L) TO (%L)',
 				   leaf, first_day, next_first_day);
@@ -238,6 +297,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION pageviews.make_partition(date) IS 'makes the partition of pageviews.views for the month of a date; false if it is there';
+
+CREATE FUNCTION pageviews.retention_cutoff()
+RETURNS timestamptz
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pageviews_retention_cutoff';
+COMMENT ON FUNCTION pageviews.retention_cutoff() IS 'pageviews.retention before now: what ended earlier may go; NULL if all is kept';
 
 CREATE FUNCTION pageviews.drop_partition(before timestamptz)
 RETURNS text
@@ -249,11 +314,13 @@ SET timezone = 'UTC'
 AS $$
 DECLARE
 	leaf name;
+	cutoff CONSTANT timestamptz := pageviews.retention_cutoff();
 BEGIN
-	IF before > now() - interval '8 days' THEN
-		RAISE EXCEPTION 'cannot drop partitions of the last 8 days'
-			USING ERRCODE = 'invalid_parameter_value',
-				  DETAIL = 'Browsers may report views of the last 7 days.';
+	-- Whoever may call this drops what the setting lets go, and nothing else.
+	IF cutoff IS NULL OR before > cutoff THEN
+		RAISE EXCEPTION 'cannot drop partitions that pageviews.retention keeps'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = coalesce('What began after ' || cutoff || ' is kept.', 'It is 0: all of them are kept.');
 	END IF;
 
 	SELECT c.relname INTO leaf
@@ -272,7 +339,7 @@ BEGIN
 	RETURN leaf;
 END
 $$;
-COMMENT ON FUNCTION pageviews.drop_partition(timestamptz) IS 'drops the oldest partition of pageviews.views that ends at or before a time; its name, or NULL if there is none';
+COMMENT ON FUNCTION pageviews.drop_partition(timestamptz) IS 'drops the oldest partition of pageviews.views that ends at or before a time, which pageviews.retention must let go; its name, or NULL if there is none';
 
 CREATE FUNCTION pageviews.purge_sessions(before timestamptz, after uuid, OUT last uuid, OUT erased bigint)
 LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
@@ -289,13 +356,14 @@ BEGIN ATOMIC
 		USING page AS p
 		WHERE s.session_id = p.session_id
 			AND p.created_at < purge_sessions.before
+			AND p.created_at < (SELECT pageviews.retention_cutoff())
 			AND NOT EXISTS (SELECT FROM pageviews.views AS v WHERE v.session_id = p.session_id)
 		RETURNING s.session_id
 	)
 	SELECT (SELECT p.session_id FROM page AS p ORDER BY p.session_id DESC LIMIT 1),
 		   (SELECT count(*) FROM gone);
 END;
-COMMENT ON FUNCTION pageviews.purge_sessions(timestamptz, uuid) IS 'looks at the next 1,000 sessions after an id and erases those made before a time that have no view left';
+COMMENT ON FUNCTION pageviews.purge_sessions(timestamptz, uuid) IS 'looks at the next 1,000 sessions after an id and erases those made before a time that have no view left, if pageviews.retention lets them go';
 
 CREATE FUNCTION pageviews.set_aside(view_id uuid, session_id uuid, revision bigint, sqlstate text, message text, "row" jsonb)
 RETURNS void
@@ -413,7 +481,7 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pageviews_read_live_views';
 COMMENT ON FUNCTION pageviews.read_live_views() IS 'the open views in shared memory; pageviews.live_views shows them';
 
-CREATE VIEW pageviews.live_views AS
+CREATE VIEW pageviews.live_views WITH (security_invoker = true) AS
 	SELECT l.view_id, l.session_id, l.site, l.path, l.name, l.state, l.started_at, l.engagement_ms, l.focused_ms
 	FROM pageviews.read_live_views() AS l;
 COMMENT ON VIEW pageviews.live_views IS 'who is on which page now';
@@ -446,7 +514,7 @@ LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pageviews_read_worker_stats';
 COMMENT ON FUNCTION pageviews.read_worker_stats() IS 'the worker''s figures in shared memory; pageviews.worker_stats shows them';
 
-CREATE VIEW pageviews.worker_stats AS
+CREATE VIEW pageviews.worker_stats WITH (security_invoker = true) AS
 	SELECT w.worker_pid, w.worker_since, w.extension_present, w.busy,
 		   w.listeners_wanted, w.listeners_ready, w.listener_restarts,
 		   w.connections, w.connections_accepted, w.upgrades, w.notes, w.messages_received, w.scripts,
@@ -494,7 +562,7 @@ COMMENT ON COLUMN pageviews.worker_stats.messages_refused_clock IS 'messages ref
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_unknown IS 'messages refused: about a view that is not known';
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_ended IS 'messages refused: about a view that had ended';
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_busy IS 'messages refused: no room for another view';
-COMMENT ON COLUMN pageviews.worker_stats.messages_refused_rejected IS 'messages refused: about a view that could not be stored';
+COMMENT ON COLUMN pageviews.worker_stats.messages_refused_rejected IS 'messages refused: about a view that could not be stored, or was forgotten';
 COMMENT ON COLUMN pageviews.worker_stats.queue_length IS 'rows that wait to be stored';
 COMMENT ON COLUMN pageviews.worker_stats.queue_capacity IS 'rows that may wait to be stored';
 COMMENT ON COLUMN pageviews.worker_stats.batches IS 'batches that were committed';
@@ -636,10 +704,12 @@ COMMENT ON FUNCTION pageviews.session_views(uuid, timestamptz, timestamptz, text
 -- ---------------------------------------------------------------------------
 
 REVOKE ALL ON SCHEMA pageviews FROM PUBLIC;
-REVOKE ALL ON pageviews.sessions, pageviews.views, pageviews.rejected, pageviews.cookie_keys,
+REVOKE ALL ON pageviews.sessions, pageviews.views, pageviews.rejected, pageviews.cookie_keys, pageviews.site_readers,
 	pageviews.live_views, pageviews.worker_stats FROM PUBLIC;
 REVOKE ALL ON TYPE pageviews.navigation, pageviews.end_reason FROM PUBLIC;
 REVOKE ALL ON FUNCTION
+	pageviews.visible_sites(),
+	pageviews.retention_cutoff(),
 	pageviews.make_partition(date),
 	pageviews.drop_partition(timestamptz),
 	pageviews.purge_sessions(timestamptz, uuid),
@@ -660,19 +730,22 @@ REVOKE ALL ON FUNCTION
 	pageviews.session_views(uuid, timestamptz, timestamptz, text)
 FROM PUBLIC;
 
-GRANT USAGE ON SCHEMA pageviews TO pageviews_reader, pageviews_collector;
+GRANT USAGE ON SCHEMA pageviews TO pageviews_reader, pageviews_site_reader, pageviews_collector;
 
-GRANT SELECT ON pageviews.sessions, pageviews.views, pageviews.rejected, pageviews.live_views, pageviews.worker_stats
-	TO pageviews_reader;
+-- The worker's figures are of all sites together.
+GRANT SELECT ON pageviews.worker_stats TO pageviews_reader;
+GRANT EXECUTE ON FUNCTION pageviews.read_worker_stats() TO pageviews_reader;
+GRANT SELECT ON pageviews.sessions, pageviews.views, pageviews.rejected, pageviews.live_views
+	TO pageviews_reader, pageviews_site_reader;
 GRANT EXECUTE ON FUNCTION
+	pageviews.visible_sites(),
 	pageviews.session_id(text),
 	pageviews.read_live_views(),
-	pageviews.read_worker_stats(),
 	pageviews.pages(timestamptz, timestamptz, text),
 	pageviews.bucket_starts(timestamptz, timestamptz, interval),
 	pageviews.timeline(timestamptz, timestamptz, text, interval),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text)
-TO pageviews_reader;
+TO pageviews_reader, pageviews_site_reader;
 
 GRANT SELECT, INSERT ON pageviews.sessions TO pageviews_collector;
 GRANT SELECT, INSERT, UPDATE ON pageviews.views TO pageviews_collector;

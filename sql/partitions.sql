@@ -48,7 +48,7 @@ SELECT pageviews.drop_partition('2024-02-01 00:00:00Z');
 SELECT pageviews.drop_partition('2024-02-01 00:00:00Z');
 SELECT count(*) FROM pg_inherits WHERE inhparent = 'pageviews.views'::regclass;
 
--- Never the last days, of which browsers may still tell.
+-- Never what pageviews.retention keeps, 8 days here.
 \set VERBOSITY terse
 SELECT pageviews.drop_partition(now());
 SELECT pageviews.drop_partition(now() - interval '7 days');

@@ -19,6 +19,8 @@ SELECT has_schema_privilege('regress_pageviews_nobody', 'pageviews', 'USAGE') AS
 SELECT c.relname,
 	   concat_ws(' ', CASE WHEN has_table_privilege('pageviews_reader', c.oid, 'SELECT') THEN 'select' END,
 				 CASE WHEN has_table_privilege('pageviews_reader', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') THEN 'more' END) AS reader,
+	   concat_ws(' ', CASE WHEN has_table_privilege('pageviews_site_reader', c.oid, 'SELECT') THEN 'select' END,
+				 CASE WHEN has_table_privilege('pageviews_site_reader', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') THEN 'more' END) AS site_reader,
 	   concat_ws(' ', CASE WHEN has_table_privilege('pageviews_collector', c.oid, 'SELECT') THEN 'select' END,
 				 CASE WHEN has_table_privilege('pageviews_collector', c.oid, 'INSERT') THEN 'insert' END,
 				 CASE WHEN has_table_privilege('pageviews_collector', c.oid, 'UPDATE') THEN 'update' END,
@@ -28,6 +30,7 @@ WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind IN ('r', 'p', 'v'
 ORDER BY 1;
 SELECT p.proname,
 	   has_function_privilege('pageviews_reader', p.oid, 'EXECUTE') AS reader,
+	   has_function_privilege('pageviews_site_reader', p.oid, 'EXECUTE') AS site_reader,
 	   has_function_privilege('pageviews_collector', p.oid, 'EXECUTE') AS collector
 FROM pg_proc AS p WHERE p.pronamespace = 'pageviews'::regnamespace
 ORDER BY 1;
@@ -73,7 +76,10 @@ UPDATE pageviews.sessions SET user_agent = 'x';
 SELECT * FROM pageviews.cookie_keys;
 SELECT pageviews.rotate_cookie_key();
 SELECT pageviews.forget_session('00000000-0000-4000-8000-000000000001');
+-- What the setting keeps (8d here) it cannot drop.
+\set VERBOSITY terse
 SELECT pageviews.drop_partition(now());
+\set VERBOSITY default
 DROP TABLE pageviews.views_2024_01;
 CREATE TABLE pageviews.mine (a integer);
 RESET ROLE;

@@ -14,7 +14,6 @@
 
 #include "registry.h"
 
-#define BOARD_SITE_LIMIT 100
 #define BOARD_PATH_LIMIT 256 /* longer paths are cut on the board, never in the table */
 #define BOARD_NAME_LIMIT NAME_LIMIT
 
@@ -32,7 +31,7 @@ typedef struct BoardView
 	uint8_t	   site_length;
 	uint16_t   path_length;
 	uint8_t	   name_length;
-	char	   site[BOARD_SITE_LIMIT];
+	char	   site[SITE_LIMIT]; /* whole: who may see the view depends on it */
 	char	   path[BOARD_PATH_LIMIT];
 	char	   name[BOARD_NAME_LIMIT];
 } BoardView;

@@ -28,10 +28,12 @@
 #include "board.h"
 #include "datum.h"
 #include "settings.h"
+#include "sites.h"
 
 PG_FUNCTION_INFO_V1(pageviews_begin_forgetting);
 PG_FUNCTION_INFO_V1(pageviews_read_live_views);
 PG_FUNCTION_INFO_V1(pageviews_read_worker_stats);
+PG_FUNCTION_INFO_V1(pageviews_retention_cutoff);
 PG_FUNCTION_INFO_V1(pageviews_verify_cookie);
 PG_FUNCTION_INFO_V1(pageviews_wake_worker_at_commit);
 
@@ -168,6 +170,16 @@ pageviews_wake_worker_at_commit(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* retention_cutoff(): what ended earlier may go; NULL if everything is kept. */
+Datum
+pageviews_retention_cutoff(PG_FUNCTION_ARGS)
+{
+	if (setting_retention == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(GetCurrentTimestamp() -
+						  (int64) setting_retention * SECS_PER_MINUTE * USECS_PER_SEC);
+}
+
 /* --- the cookie -------------------------------------------------------------- */
 
 /*
@@ -261,7 +273,24 @@ state_name(const BoardView *view)
 	return view->phase == VIEW_LOST ? "lost" : names[view->state];
 }
 
-/* read_live_views(): one row for each view on the board. */
+/* Whether a text of the server's encoding is one of a list of C strings. */
+static bool
+is_among(Datum value, const List *strings)
+{
+	char	 *string = TextDatumGetCString(value);
+	bool	  found = false;
+	ListCell *cell;
+
+	foreach(cell, strings)
+		found = found || strcmp(string, lfirst(cell)) == 0;
+	pfree(string);
+	return found;
+}
+
+/*
+ * read_live_views(): one row for each view on the board whose site the caller may
+ * see.  No view over it could keep the others back: he may call it himself.
+ */
 Datum
 pageviews_read_live_views(PG_FUNCTION_ARGS)
 {
@@ -269,6 +298,8 @@ pageviews_read_live_views(PG_FUNCTION_ARGS)
 	BoardView	  *views;
 	uint32_t	   count;
 	Micros		   now;
+	bool		   all = sites_all_visible();
+	List		  *sites = all ? NIL : sites_visible();
 
 	require_board();
 	InitMaterializedSRF(fcinfo, 0);
@@ -278,11 +309,12 @@ pageviews_read_live_views(PG_FUNCTION_ARGS)
 	{
 		BoardView *view = &views[i];
 		bool	   open = view->phase == VIEW_OPEN;
+		Datum	   site = text_datum(view->site, view->site_length);
 		bool	   nulls[9] = {false};
 		Datum	   values[9] = {
 				 PointerGetDatum(view->view.bytes),
 				 PointerGetDatum(view->session.bytes),
-				 text_datum(view->site, view->site_length),
+				 site,
 				 text_datum(view->path, view->path_length),
 				 text_datum(view->name, view->name_length),
 				 CStringGetTextDatum(state_name(view)),
@@ -292,6 +324,8 @@ pageviews_read_live_views(PG_FUNCTION_ARGS)
 				 Int32GetDatum(figure_now(view->focused, open && view->state == PAGE_FOCUSED,
 										  view->reported_at, now))};
 
+		if (!all && !is_among(site, sites))
+			continue;
 		nulls[4] = view->name_length == 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

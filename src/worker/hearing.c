@@ -5,7 +5,8 @@
  * A view is looked for where it is most alive: among the held ones, then in the
  * queue, then in the cache of what was stored or rejected lately.  Whoever is in
  * none of them is a newcomer, to be announced by a `view`, or told of afterwards
- * by an `end` with a description (a leftover).
+ * by an `end` with a description (a leftover).  What was erased with its session
+ * is no newcomer.
  */
 #include "held.h"
 
@@ -266,6 +267,28 @@ judge_newcomer(Hearing *h)
 	return VIEW_REFUSED_UNKNOWN;
 }
 
+/* Whether a view that is neither held nor waiting was erased with its session. */
+static bool
+is_forgotten(const Hearing *h)
+{
+	const Recent	  *forgotten = h->registry->forgotten;
+	const RecentEntry *session = recent_find(forgotten, &h->connection->session);
+
+	return recent_find(forgotten, &h->message->view) != NULL ||
+		   (session != NULL && uuid_v7_time(&h->message->view) <= session->revision);
+}
+
+/* A message for an erased view: it has been counted, unless it was erased in the table alone. */
+static ViewVerdict
+refuse_forgotten(Hearing *h)
+{
+	if (h->message->kind == MESSAGE_VIEW)
+		leave_other(h, NO_SLOT);
+	if (h->message->described && recent_find(h->registry->forgotten, &h->message->view) == NULL)
+		count_refusal(h->registry, &h->message->view);
+	return VIEW_REFUSED_REJECTED;
+}
+
 static ViewVerdict
 judge(Hearing *h)
 {
@@ -280,6 +303,8 @@ judge(Hearing *h)
 	row = queue_find(registry->queue, id);
 	if (row != NULL)
 		return judge_waiting(h, row);
+	if (is_forgotten(h))
+		return refuse_forgotten(h);
 	entry = recent_find(registry->recent, id);
 	if (entry != NULL)
 		return judge_settled(h, entry);

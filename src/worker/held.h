@@ -27,19 +27,20 @@ typedef struct Held
 
 struct Registry
 {
-	RegistryRules  rules;
-	RegistrySink   sink;
-	Queue		  *queue;
-	Recent		  *recent;	/* stored or rejected */
-	Recent		  *refused; /* counted as refused */
-	Connections	  *connections;
-	IdTable		  *table;		/* ids of the held views */
-	Held		  *held;		/* by slot */
-	Timeline	   lingering;	/* the lost ones, since they were known to be lost */
-	Timeline	   checkpoints; /* since begun or last checkpointed, if a check is due */
-	uint32_t	   lost;		/* held and lost */
-	uint32_t	   waiting;		/* held and in the queue */
-	RegistryCounts counts;		/* open, lost and queued are not kept here */
+	RegistryRules rules;
+	RegistrySink  sink;
+	Queue		 *queue;
+	Recent		 *recent;	 /* stored or rejected */
+	Recent		 *refused;	 /* counted as refused */
+	Recent		 *forgotten; /* sessions, with the time (wall, ms) as revision; and views, with 0 */
+	Connections	 *connections;
+	IdTable		 *table;	   /* ids of the held views */
+	Held		 *held;		   /* by slot */
+	Timeline	  lingering;   /* the lost ones, since they were known to be lost */
+	Timeline	  checkpoints; /* since begun or last checkpointed, if a check is due */
+	uint32_t	  lost;		   /* held and lost */
+	uint32_t	  waiting;	   /* held and in the queue */
+	RegistryCounts counts;	   /* open, lost and queued are not kept here */
 };
 
 /* Whether another view finds room in the queue: for its row, now or later. */

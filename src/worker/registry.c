@@ -27,11 +27,13 @@ registry_new(const RegistryRules *rules, const RegistrySink *sink, Queue *queue,
 	registry->rules = *rules;
 	registry_set_rules(registry, rules);
 	registry->refused = recent_new(REFUSED_MEMORY);
+	registry->forgotten = recent_new(FORGOTTEN_MEMORY);
 	registry->connections = connections_new(rules->listeners, rules->connections);
 	registry->table = idtable_new(rules->views);
 	registry->held = calloc(rules->views > 0 ? rules->views : 1, sizeof *registry->held);
-	if (registry->refused == NULL || registry->connections == NULL || registry->table == NULL ||
-		registry->held == NULL || !timeline_init(&registry->lingering, rules->views) ||
+	if (registry->refused == NULL || registry->forgotten == NULL || registry->connections == NULL ||
+		registry->table == NULL || registry->held == NULL ||
+		!timeline_init(&registry->lingering, rules->views) ||
 		!timeline_init(&registry->checkpoints, rules->views))
 	{
 		registry_free(registry);
@@ -54,6 +56,7 @@ registry_free(Registry *registry)
 		}
 	}
 	recent_free(registry->refused);
+	recent_free(registry->forgotten);
 	connections_free(registry->connections);
 	idtable_free(registry->table);
 	free(registry->held);
@@ -245,13 +248,16 @@ forget_row(void *context, const Uuid *view)
 	Registry *registry = context;
 
 	recent_forget(registry->recent, view);
+	recent_add(registry->forgotten, view, 0, false);
 	registry->counts.dropped++;
 }
 
 uint32_t
-registry_forget(Registry *registry, const Uuid *session)
+registry_forget(Registry *registry, const Uuid *session, Moment now)
 {
 	uint32_t count = 0;
+
+	recent_add(registry->forgotten, session, now.wall, false);
 
 	for (uint32_t slot = 0; slot < idtable_reach(registry->table); slot++)
 	{

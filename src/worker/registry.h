@@ -58,6 +58,9 @@ typedef struct RegistryCounts
 /* How many refused ids are remembered, so that each counts as one view. */
 #define REFUSED_MEMORY 1024
 
+/* How many forgotten sessions and views are remembered, so that they stay forgotten. */
+#define FORGOTTEN_MEMORY 4096
+
 /* Where the registry's results go.  No callback may call back into the registry. */
 typedef struct RegistrySink
 {
@@ -115,10 +118,12 @@ extern void registry_stored(Registry *registry, const Uuid *view, int64_t revisi
 extern void registry_rejected(Registry *registry, const Uuid *view, int64_t revision);
 
 /*
- * A visitor is erased: open views and waiting rows of the session vanish.
- * Returns how many views.
+ * A visitor is erased: open views and waiting rows of the session vanish.  They
+ * are refused from now on, whoever speaks for them, and so is every view of the
+ * session that began before `now`: its browser may still hold what was erased.
+ * Later views of the session are views like any others.  Returns how many vanished.
  */
-extern uint32_t registry_forget(Registry *registry, const Uuid *session);
+extern uint32_t registry_forget(Registry *registry, const Uuid *session, Moment now);
 
 /*
  * Whether newcomers must be turned away: no slot is free, or all that the queue

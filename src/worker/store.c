@@ -29,6 +29,8 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "replication/syncrep.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
@@ -44,6 +46,7 @@
 #define STORE_LOCK_TIMEOUT "200ms"
 #define LOG_INTERVAL_MS	   60000
 #define LOG_BURST_MS	   5000
+#define WAITING_LOOK_MS	   20 /* how often a hurried call is looked at */
 
 /* Failures that usually pass: logged only when they do not. */
 #define PASSING_FAILURES 3
@@ -53,16 +56,75 @@
 /* Scratch for one transaction; reset before each. */
 static MemoryContext store_context;
 
-static int		   patience_limit = INT_MAX; /* ms */
+/* While the server stops, see store_hurry(). */
+static bool		 hurried = false;
+static int		 waiting_limit; /* ms */
+static int		 working_limit;
+static TimeoutId waiting_timeout;
+
 static int		   consecutive_failures;
 static int		   last_logged_sqlstate;
 static TimestampTz last_logged_at;
 static uint64	   failures_not_logged;
 
 void
-store_hurry(int patience)
+store_hurry(int waiting, int working)
 {
-	patience_limit = patience;
+	hurried = true;
+	waiting_limit = waiting;
+	working_limit = working;
+}
+
+/*
+ * The time for waiting is over (a timeout's handler, repeated): cancels what
+ * waits for somebody who need not ever come: who holds a lock, a sleep, another
+ * machine.  All the rest is work, even on a slow disk.
+ */
+static void
+stop_waiting(void)
+{
+	switch (*my_wait_event_info & 0xFF000000)
+	{
+		case PG_WAIT_LOCK:
+		case PG_WAIT_CLIENT:
+		case PG_WAIT_EXTENSION:
+		case PG_WAIT_TIMEOUT:
+			InterruptPending = true;
+			QueryCancelPending = true;
+			break;
+		default:
+			break;
+	}
+}
+
+void
+store_wait_for_standbys(int patience)
+{
+	enable_timeout_after(STATEMENT_TIMEOUT, patience);
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(XactLastCommitEnd, true);
+	RESUME_INTERRUPTS();
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	QueryCancelPending = false;
+}
+
+/* Bounds the time of a transaction, its commit included. */
+static void
+start_timeouts(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	enable_timeout_after(STATEMENT_TIMEOUT, hurried ? working_limit : setting_write_timeout);
+	if (hurried)
+		enable_timeout_every(waiting_timeout, TimestampTzPlusMilliseconds(now, waiting_limit),
+							 WAITING_LOOK_MS);
+}
+
+static void
+stop_timeouts(void)
+{
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	disable_timeout(waiting_timeout, false);
 }
 
 void
@@ -73,6 +135,7 @@ store_init(void)
 	SetConfigOption("lock_timeout", STORE_LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_SESSION);
+	waiting_timeout = RegisterTimeout(USER_TIMEOUT, stop_waiting);
 }
 
 Oid
@@ -265,6 +328,9 @@ run_transaction(StoreBody body, void *context)
 
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
+	if (hurried && synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_LOCAL, true, 0, false);
 	GetUserIdAndSecContext(&user, &security);
 
 	if (!hold_extension())
@@ -292,16 +358,18 @@ store_transact(const char *activity, StoreBody body, void *context, StoreFailure
 	volatile StoreResult result;
 
 	Assert(!IsTransactionState());
-	MemoryContextReset(store_context);
-	MemoryContextSwitchTo(store_context);
 	memset(failure, 0, sizeof *failure);
 
-	/* A cancel that came between two calls was not meant for this one. */
+	/* A cancel that came between two calls was not meant for this one, but for a stop. */
 	QueryCancelPending = false;
+	if (ShutdownRequestPending && !hurried)
+		return STORE_RETRY;
+	MemoryContextReset(store_context);
+	MemoryContextSwitchTo(store_context);
 	SetCurrentStatementStartTimestamp();
 	debug_query_string = activity;
 	pgstat_report_activity(STATE_RUNNING, activity);
-	enable_timeout_after(STATEMENT_TIMEOUT, Min(setting_write_timeout, patience_limit));
+	start_timeouts();
 
 	PG_TRY();
 	{
@@ -311,13 +379,13 @@ store_transact(const char *activity, StoreBody body, void *context, StoreFailure
 	}
 	PG_CATCH();
 	{
-		disable_timeout(STATEMENT_TIMEOUT, false);
+		stop_timeouts();
 		recover_from_error(activity, failure);
 		result = STORE_RETRY;
 	}
 	PG_END_TRY();
 
-	disable_timeout(STATEMENT_TIMEOUT, false);
+	stop_timeouts();
 	QueryCancelPending = false;
 	debug_query_string = NULL;
 	pgstat_report_stat(true);

@@ -43,8 +43,17 @@ extern void store_init(void);
  */
 extern bool store_extension(Oid *extension);
 
-/* From now on no call takes longer than this (ms), whatever pageviews.write_timeout says. */
-extern void store_hurry(int patience);
+/*
+ * The server stops.  Each call from now on, until the next of this, may work for
+ * `working` ms, whatever pageviews.write_timeout says, and wait for others until
+ * `waiting` ms have gone by.  It does not wait for standbys: that is done once,
+ * for all of them, by store_wait_for_standbys().  From the moment of a SIGTERM
+ * until the first of this every call is STORE_RETRY, or is cancelled.
+ */
+extern void store_hurry(int waiting, int working);
+
+/* Waits for at most `patience` ms for what synchronous_commit asks for the last commit. */
+extern void store_wait_for_standbys(int patience);
 
 /*
  * Writes a batch: sessions that may be new, then views, leaf by leaf, in one

@@ -95,10 +95,23 @@ upkeep_cancel(void)
 	}
 }
 
-void
-upkeep_hurry(Micros patience)
+/* Milliseconds for a timeout; one that is over is over at once. */
+static int
+timeout_of(Micros left)
 {
-	store_hurry((int) Max(patience / MICROS_PER_MILLI, 1));
+	return (int) Max(left / MICROS_PER_MILLI, 1);
+}
+
+void
+upkeep_hurry(Micros waiting, Micros working)
+{
+	store_hurry(timeout_of(waiting), timeout_of(working));
+}
+
+void
+upkeep_wait_for_standbys(Micros patience)
+{
+	store_wait_for_standbys(timeout_of(patience));
 }
 
 void

@@ -29,8 +29,14 @@ extern void upkeep_look_again(void);
 /* A row was set aside: an open row of its view may be left in the table. */
 extern void upkeep_row_rejected(void);
 
-/* The server stops: from now on no write takes longer than this (microseconds). */
-extern void upkeep_hurry(Micros patience);
+/*
+ * The server stops: store_hurry(), in microseconds; what is left of the time may
+ * be negative.
+ */
+extern void upkeep_hurry(Micros waiting, Micros working);
+
+/* store_wait_for_standbys(), likewise. */
+extern void upkeep_wait_for_standbys(Micros patience);
 
 /* Cancels the write that runs, if one does.  For signal handlers. */
 extern void upkeep_cancel(void);

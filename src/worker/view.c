@@ -168,7 +168,7 @@ view_verdict_text(ViewVerdict verdict)
 		case VIEW_REFUSED_BUSY:
 			return "the server has no room for another view";
 		case VIEW_REFUSED_REJECTED:
-			return "this view could not be stored and was set aside";
+			return "this view is not taken: it could not be stored, or its session was forgotten";
 	}
 	return "unknown";
 }

@@ -40,6 +40,7 @@
 #define RETRY_LAST		  (2 * MICROS_PER_SECOND)
 #define FINAL_RETRY		  (10 * MICROS_PER_MILLI)
 #define SHUTDOWN_PATIENCE (700 * MICROS_PER_MILLI)
+#define SHUTDOWN_LIMIT	  (5 * MICROS_PER_SECOND)
 
 static Queue	 *queue;
 static Recent	 *recent;
@@ -49,6 +50,7 @@ static Moment	  now;
 
 static Micros retry_at = 0;	   /* no write before this */
 static Micros retry_delay = 0; /* 0: the last write went well */
+static bool	  finishing = false;
 
 /* --- what the registry says ------------------------------------------------ */
 
@@ -156,6 +158,9 @@ write_batch(void)
 		}
 	}
 
+	/* What a stop cuts short tells nothing of the size that can be written. */
+	if (ShutdownRequestPending && !finishing)
+		return settled > 0;
 	if (result == STORE_RETRY)
 		limit = careful_from = Max(count / 2, 1);
 	else
@@ -234,7 +239,7 @@ forget_sessions(void)
 	Uuid session;
 
 	while (board_next_forgotten(&session))
-		registry_forget(registry, &session);
+		registry_forget(registry, &session, now);
 }
 
 static void
@@ -289,25 +294,45 @@ run_turn(void)
 }
 
 /*
- * Everything open is credited and stored, within the patience that a stopping
- * server has; what does not make it comes back from its browser.
+ * Writes what is queued.  A stopping server has little patience with what others
+ * hold up (a lock, a trigger that sleeps, a standby); but as long as rows are
+ * written, however slowly, the writing goes on until `limit`.
+ */
+static void
+write_everything(Micros give_up, Micros limit)
+{
+	uint32_t waiting = queue_length(queue);
+	bool	 written = false;
+
+	while (queue_length(queue) > 0 && upkeep_extension_present() &&
+		   clock_monotonic() < (written ? limit : give_up))
+	{
+		forget_sessions();
+		upkeep_hurry(give_up - clock_monotonic(), limit - clock_monotonic());
+		written = write_batch();
+		if (!written)
+			pg_usleep(FINAL_RETRY);
+	}
+	if (queue_length(queue) < waiting)
+		upkeep_wait_for_standbys(give_up - clock_monotonic());
+}
+
+/*
+ * Everything open is credited and stored; what does not make it comes back from
+ * its browser.
  */
 static void
 finish(void)
 {
-	Micros give_up = clock_monotonic() + SHUTDOWN_PATIENCE;
+	Micros started = clock_monotonic();
 
+	finishing = true;
 	now = clock_now();
 	supervisor_read(now.monotonic);
 	forget_sessions();
 	now = clock_now();
 	registry_shutdown(registry, now);
-	while (queue_length(queue) > 0 && upkeep_extension_present() && clock_monotonic() < give_up)
-	{
-		upkeep_hurry(give_up - clock_monotonic());
-		if (!write_batch())
-			pg_usleep(FINAL_RETRY);
-	}
+	write_everything(started + SHUTDOWN_PATIENCE, started + SHUTDOWN_LIMIT);
 	supervisor_flush();
 	publish();
 	supervisor_stop(SHUTDOWN_PATIENCE);
@@ -342,13 +367,18 @@ set_up(void)
 	supervisor_init(rules.listeners, rules.connections, &hooks);
 }
 
-/* SIGTERM: the loop ends, and a write that runs is cancelled, to be tried once more. */
+/*
+ * SIGTERM: the loop ends, and a write that runs is cancelled, to be tried once
+ * more.  Only by the first one: a stopping postmaster signals a child and then
+ * its process group, and on a busy machine the second one meets the last write.
+ */
 static void
 handle_sigterm(SIGNAL_ARGS)
 {
 	int saved = errno;
 
-	upkeep_cancel();
+	if (!ShutdownRequestPending)
+		upkeep_cancel();
 	SignalHandlerForShutdownRequest(postgres_signal_arg);
 	errno = saved;
 }

@@ -26,7 +26,7 @@ Pageviews::Cluster::eventually('the open view is gone', 10,
 	sub { $node->value("SELECT count(*) FROM pageviews.live_views WHERE session_id = '$session'") eq '0' });
 is($node->value("SELECT count(*) FROM pageviews.live_views"), '1', 'nobody else is forgotten');
 $visitor->send_message(Pageviews::Client::message($open, 'end', reason => 'closed', visible => 5));
-is($visitor->expect(type => 'refused', view => $open->{view})->{code}, 'unknown_view', 'what is forgotten is unknown');
+is($visitor->expect(type => 'refused', view => $open->{view})->{code}, 'rejected', 'what is forgotten stays so');
 sleep 1.2;
 is($node->value("SELECT (SELECT count(*) FROM pageviews.views WHERE session_id = '$session') + (SELECT count(*) FROM pageviews.sessions WHERE session_id = '$session')"),
 	'0', 'and does not come back with a checkpoint');

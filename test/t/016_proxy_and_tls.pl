@@ -102,6 +102,18 @@ ok( eval {
 		});
 	},
 	'ssl_min_protocol_version is heeded');
+for my $mode (0640, 0604)
+{
+	my $from = $node->log_end;
+	my $open = sprintf '%s/key_%o.pem', $folder, $mode;
+
+	append_to_file($open, slurp_file("$folder/key.pem"));
+	chmod $mode, $open;
+	$node->set_now(ssl_key_file => $open);
+	$node->logged(qr/\Q$open\E": others may read it/, $from, sprintf 'a key with mode %o is not used', $mode);
+	is(curl("https://127.0.0.1:$web/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}'), '200', '... and the one before goes on');
+}
+$node->set_now(ssl_key_file => "$folder/key.pem");
 my $mark = $node->log_end;
 
 $node->set_now(ssl_cert_file => "$folder/nowhere.pem");

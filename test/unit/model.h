@@ -21,6 +21,7 @@
 #define MODEL_LINGER	 (10 * MICROS_PER_SECOND)
 #define MODEL_CHECKPOINT (30 * MICROS_PER_SECOND)
 #define MODEL_REPLIES	 32
+#define MODEL_SESSIONS	 4
 
 typedef enum Place
 {
@@ -97,6 +98,7 @@ typedef struct ModelView
 	Micros	  checked_since;
 	int64_t	  checked_order;
 	int64_t	  written; /* revision of the last row, -1 none */
+	bool	  erased;  /* with its session, while it was here */
 	ModelRow  row;
 	bool	  known; /* in the cache of recent views */
 	int64_t	  known_revision;
@@ -119,9 +121,10 @@ static struct
 	Moment			now;
 	int64_t			order;
 	int64_t			announced;
-	int64_t			ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */
-	ModelReply		replies[MODEL_REPLIES];
-	int				reply_count;
+	WallMillis forgotten[MODEL_SESSIONS + 1]; /* when each session was, at the latest; 0 never */
+	int64_t	   ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */
+	ModelReply replies[MODEL_REPLIES];
+	int		   reply_count;
 } model;
 
 static const Who nobody;

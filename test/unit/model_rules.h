@@ -128,6 +128,16 @@ model_go_on(ModelView *view, const ViewMessage *message, int64_t covered, Who wh
 		model_changed(view);
 }
 
+/* The page has moved on from the view that lives on its socket. */
+static inline void
+model_leave(ModelConnection *connection, Who who, Micros at)
+{
+	ModelView *other = &model.views[connection->live];
+
+	model_credit(other, at);
+	model_end(other, END_NAVIGATED, who);
+}
+
 /* Judges a message on an open connection; answers it. */
 static inline void
 model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who who, Micros at)
@@ -140,9 +150,19 @@ model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who 
 				 (nowhere && view->known && view->known_revision % 4 == 3);
 	bool moves_on = message->kind == MESSAGE_VIEW && connection->live >= 0 &&
 					&model.views[connection->live] != view;
+	bool		forgotten = nowhere && (view->erased ||
+									uuid_v7_time(&view->id) <= model.forgotten[connection->session]);
 	ViewVerdict verdict = VIEW_ACCEPTED;
 
-	if (nowhere && view->known && view->fate == REJECTED)
+	if (forgotten)
+	{
+		verdict = VIEW_REFUSED_REJECTED;
+		if (moves_on)
+			model_leave(connection, who, at);
+		if (message->described && !view->erased)
+			model_refuse(view, verdict);
+	}
+	else if (nowhere && view->known && view->fate == REJECTED)
 		verdict = VIEW_REFUSED_REJECTED;
 	else if (message->n <= last)
 	{
@@ -157,12 +177,7 @@ model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who 
 	else
 	{
 		if (moves_on)
-		{
-			ModelView *other = &model.views[connection->live];
-
-			model_credit(other, at);
-			model_end(other, END_NAVIGATED, who);
-		}
+			model_leave(connection, who, at);
 		if (nowhere)
 			verdict = model_begin(view, message, who, at);
 		else
@@ -277,6 +292,7 @@ model_forget(int session)
 {
 	uint32_t count = 0;
 
+	model.forgotten[session] = most(model.forgotten[session], model.now.wall);
 	for (int i = 0; i < MODEL_IDS; i++)
 	{
 		ModelView *view = &model.views[i];
@@ -288,6 +304,7 @@ model_forget(int session)
 		view->row.there = false;
 		view->fate = DROPPED;
 		view->known = false;
+		view->erased = true;
 		count++;
 	}
 	return count;

@@ -280,7 +280,7 @@ play_forget(void)
 
 	if (loud)
 		printf("forget %d\n", session);
-	expect(registry_forget(registry, &id), model_forget(session), "forgotten", -1);
+	expect(registry_forget(registry, &id, model.now), model_forget(session), "forgotten", -1);
 }
 
 static void
@@ -300,7 +300,7 @@ play_one(void)
 		play_died();
 	else if (die < 880)
 		play_time();
-	else if (die < 980)
+	else if (die < 990)
 		play_batch();
 	else if (die < 995)
 		play_forget();

@@ -265,14 +265,60 @@ TEST(an_erased_visitor_leaves_nothing_behind)
 	say(socket, a_view(over, 1, PAGE_VISIBLE, 0));
 	say(socket, a_view(open, 1, PAGE_VISIBLE, 0));
 	later(29000);
-	CHECK_INT(registry_forget(world.registry, &session), 3);
+	CHECK_INT(registry_forget(world.registry, &session, world.now), 3);
 	world_check_conservation();
 	CHECK_INT(counts().dropped, 3);
 	CHECK_INT(counts().open, 1);
 	CHECK_INT(queue_length(world.queue), 0);
-	CHECK_STRING(say(socket, a_state(open, 2, PAGE_VISIBLE, 0)), "unknown_view");
-	CHECK_STRING(say(socket, a_state(checkpointed, 2, PAGE_VISIBLE, 0)), "unknown_view");
-	CHECK_INT(registry_forget(world.registry, &session), 0);
+	CHECK_STRING(say(socket, a_state(open, 2, PAGE_VISIBLE, 0)), "rejected");
+	CHECK_STRING(say(socket, a_state(checkpointed, 2, PAGE_VISIBLE, 0)), "rejected");
+	CHECK_INT(registry_forget(world.registry, &session, world.now), 0);
+	world_stop();
+}
+
+TEST(what_was_forgotten_does_not_come_back)
+{
+	Uuid		  session = session_id(1);
+	Uuid		  stored;
+	Uuid		  open;
+	Uuid		  unheard;
+	Uuid		  later_one;
+	ConnectionRef socket;
+
+	world_start();
+	stored = view_id(1);
+	open = view_id(2);
+	unheard = view_id(3);
+	socket = open_socket(0);
+	say(socket, a_view(stored, 1, PAGE_VISIBLE, 0));
+	say(socket, an_end(stored, 2, 10));
+	store_all(false);
+	say(socket, a_view(open, 1, PAGE_VISIBLE, 0));
+	later(1000);
+	CHECK_INT(registry_forget(world.registry, &session, world.now), 1);
+
+	/* The page goes on; a last word comes again; a browser tells of what the server never heard. */
+	CHECK_STRING(say(socket, a_view(open, 2, PAGE_VISIBLE, 0)), "rejected");
+	CHECK_STRING(say(socket, a_leftover(open, 3, 50)), "rejected");
+	CHECK_STRING(say(socket, a_leftover(stored, 2, 10)), "rejected");
+	CHECK_STRING(say(open_note(1), a_leftover(unheard, 4, 70)), "rejected");
+	/* Nor does it under a cookie that the browser was given since. */
+	CHECK_STRING(say(open_connection(0, 2, 9, false), a_view(open, 4, PAGE_VISIBLE, 0)),
+				 "rejected");
+	CHECK_INT(counts().open, 0);
+	CHECK_INT(queue_length(world.queue), 0);
+	CHECK_INT(counts().announced, 3);
+	CHECK_INT(counts().dropped, 1);
+	CHECK_INT(counts().refused, 1);
+
+	/* What he views from now on is another matter, and so is anybody else. */
+	later(1);
+	later_one = view_id(4);
+	CHECK_STRING(say(socket, a_view(later_one, 1, PAGE_VISIBLE, 0)), "ack");
+	CHECK_STRING(
+		say(open_connection(0, 3, 2, false), a_view(view_id_at(5, -500), 1, PAGE_VISIBLE, 0)),
+		"ack");
+	CHECK_INT(counts().open, 2);
 	world_stop();
 }
 
@@ -380,6 +426,7 @@ main(int argc, char **argv)
 	RUN(a_row_that_cannot_be_stored_ends_its_view_alone);
 	RUN(a_result_for_a_row_that_changed_meanwhile_settles_nothing);
 	RUN(an_erased_visitor_leaves_nothing_behind);
+	RUN(what_was_forgotten_does_not_come_back);
 	RUN(a_lying_listener_is_found_out);
 	RUN(a_stamp_from_the_future_or_before_time_credits_nothing_wrong);
 	return unit_finish();
