@@ -44,7 +44,7 @@ LISTENER_CFLAGS = -std=gnu11 -O2 -g $(STRICT) -Wshadow
 LISTENER_HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection -fPIE
 LISTENER_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed
-LISTENER_LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lz -lm
+LISTENER_LIBS = -lwebsockets -luv -ljansson -lseccomp -lssl -lcrypto -lz -lm
 
 EXTRA_CLEAN = build tmp_check results regression.diffs regression.out $(LISTENER) \
 	$(OBJS:.o=.d) META.tmp
@@ -77,7 +77,12 @@ build/%.o: %.S $(wildcard web/*.js web/demo/*)
 	@mkdir -p $(@D)
 	$(CC) -Wa,-I$(CURDIR) -c -o $@ $<
 
--include $(OBJS:.o=.d) $(LISTENER_OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(LISTENER_OBJS:.o=.d) build/test/tools/intruder.d
+
+# A listener that misbehaves when it is asked to (test/tools/intruder.c), for the tests.
+build/intruder/$(LISTENER): $(LISTENER_OBJS) build/test/tools/intruder.o
+	@mkdir -p $(@D)
+	$(CC) $(LISTENER_LDFLAGS) -Wl,--wrap=http_request,--wrap=sandbox_enter -o $@ $^ $(LISTENER_LIBS)
 
 install: install-listener
 install-listener: $(LISTENER)
@@ -99,16 +104,16 @@ demo:
 prepare test lint format regress tap browser compilers:
 	@tools/$@
 
-# `make test-faults FAULTS='--seed 1 none'`: options and names of test/faults/run.pl.
+# `make test-faults FAULTS="--seed 1 'listener STOP'"`: options and names of test/faults/run.pl.
 test-faults:
-	@FAULTS="$(FAULTS)" tools/faults
+	@tools/faults
 
 help:
 	@echo 'make             build the module and the listener'
 	@echo 'make install     into the Postgres of PG_CONFIG ($(PG_CONFIG))'
 	@echo 'make demo        a demo site on a private cluster; PORT= SECONDS= VISITORS='
 	@echo 'make test        prepare, build, install, then all of these:'
-	@echo '  lint unit gate regress tap browser, and the demo'
+	@echo '  lint unit gate regress tap browser faults (some), and the demo'
 	@echo 'make test-faults seeded visitors while everything breaks; FAULTS= names some'
 	@echo 'make prepare     install the missing Debian packages'
 	@echo 'make format      clang-format over the tree'

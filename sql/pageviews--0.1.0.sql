@@ -497,7 +497,7 @@ COMMENT ON COLUMN pageviews.live_views.focused_ms IS 'time with the focus up to 
 
 CREATE FUNCTION pageviews.read_worker_stats(
 	OUT worker_pid integer, OUT worker_since timestamptz, OUT extension_present boolean, OUT busy boolean,
-	OUT listeners_wanted integer, OUT listeners_ready integer, OUT listener_restarts bigint,
+	OUT listeners_wanted integer, OUT listeners_ready integer, OUT listeners_sandboxed boolean, OUT listener_restarts bigint,
 	OUT connections bigint, OUT connections_accepted bigint, OUT upgrades bigint, OUT notes bigint,
 	OUT messages_received bigint, OUT scripts bigint,
 	OUT refused_full bigint, OUT refused_address bigint, OUT refused_busy bigint, OUT refused_origin bigint,
@@ -516,7 +516,7 @@ COMMENT ON FUNCTION pageviews.read_worker_stats() IS 'the worker''s figures in s
 
 CREATE VIEW pageviews.worker_stats WITH (security_invoker = true) AS
 	SELECT w.worker_pid, w.worker_since, w.extension_present, w.busy,
-		   w.listeners_wanted, w.listeners_ready, w.listener_restarts,
+		   w.listeners_wanted, w.listeners_ready, w.listeners_sandboxed, w.listener_restarts,
 		   w.connections, w.connections_accepted, w.upgrades, w.notes, w.messages_received, w.scripts,
 		   w.refused_full, w.refused_address, w.refused_busy, w.refused_origin, w.refused_request, w.refused_message,
 		   w.ping_timeouts,
@@ -534,6 +534,7 @@ COMMENT ON COLUMN pageviews.worker_stats.extension_present IS 'whether the worke
 COMMENT ON COLUMN pageviews.worker_stats.busy IS 'whether newcomers are turned away because queue or table of views is full';
 COMMENT ON COLUMN pageviews.worker_stats.listeners_wanted IS 'how many listeners there should be';
 COMMENT ON COLUMN pageviews.worker_stats.listeners_ready IS 'how many listeners take connections';
+COMMENT ON COLUMN pageviews.worker_stats.listeners_sandboxed IS 'whether all of them run in their sandbox (pageviews.sandbox); NULL if there is none';
 COMMENT ON COLUMN pageviews.worker_stats.listener_restarts IS 'how often a listener died and was started again';
 COMMENT ON COLUMN pageviews.worker_stats.connections IS 'connections that are open now';
 COMMENT ON COLUMN pageviews.worker_stats.connections_accepted IS 'connections that were accepted';

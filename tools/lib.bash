@@ -117,6 +117,9 @@ make_workshop()
 	quietly make PG_CONFIG="$PG_CONFIG" install || die "the installation into $work failed"
 	mkdir -p "$work/home" "$work/tmp"
 	if [ "${1:-}" = tree ]; then
+		quietly make PG_CONFIG="$original" build/intruder/pageviews_listener ||
+			die "the listener that misbehaves was not built"
+		cp -r build/intruder "$work/intruder"
 		mkdir "$work/tree"
 		tree_files | tar -C "$top" --null -T - -cf - | tar -C "$work/tree" -xf -
 		find . -name node_modules -prune -printf '%P\0' |

@@ -65,6 +65,7 @@ typedef struct ListenerConfig
 	bool	   respect_gpc;	  /* Global Privacy Control: no cookie, no views */
 	bool	   demo;		  /* serve the demo site too */
 	bool	   busy;		  /* turn newcomers away, as COMMAND_BUSY does */
+	bool	   sandbox;		  /* filter system calls; fixed while it lives */
 	TlsVersion tls_minimum;
 	Text	   tls_certificate; /* PEM chain, "" for plain http */
 	Text	   tls_key;			/* PEM */

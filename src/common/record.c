@@ -176,6 +176,7 @@ event_encode(const Event *event, uint8_t *buffer, size_t capacity)
 		case EVENT_ALIVE:
 			write_u64(&w, event->u.alive.sequence);
 			write_u32(&w, event->u.alive.connections);
+			write_u8(&w, event->u.alive.sandboxed);
 			for (int i = 0; i < LISTENER_COUNTER_COUNT; i++)
 				write_u64(&w, event->u.alive.counters[i]);
 			break;
@@ -238,6 +239,7 @@ event_decode(const uint8_t *body, size_t length, Event *event)
 		case EVENT_ALIVE:
 			event->u.alive.sequence = read_u64(&r);
 			event->u.alive.connections = read_u32(&r);
+			event->u.alive.sandboxed = read_enum(&r, 2) == 1;
 			for (int i = 0; i < LISTENER_COUNTER_COUNT; i++)
 				event->u.alive.counters[i] = read_u64(&r);
 			break;
@@ -296,6 +298,7 @@ write_config(Writer *w, const ListenerConfig *config)
 	write_u8(w, config->respect_gpc);
 	write_u8(w, config->demo);
 	write_u8(w, config->busy);
+	write_u8(w, config->sandbox);
 	write_u8(w, (uint8_t) config->tls_minimum);
 	write_text(w, config->tls_certificate);
 	write_text(w, config->tls_key);
@@ -328,6 +331,7 @@ read_config(Reader *r, ListenerConfig *config)
 	config->respect_gpc = read_enum(r, 2) == 1;
 	config->demo = read_enum(r, 2) == 1;
 	config->busy = read_enum(r, 2) == 1;
+	config->sandbox = read_enum(r, 2) == 1;
 	config->tls_minimum = (TlsVersion) read_enum(r, TLS_VERSION_COUNT);
 	config->tls_certificate = read_slice(r, CERTIFICATE_LIMIT);
 	config->tls_key = read_slice(r, CERTIFICATE_LIMIT);

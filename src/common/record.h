@@ -18,7 +18,7 @@
 #include "message.h"
 
 /* Raised whenever a record changes its form; both sides must agree. */
-#define CHANNEL_VERSION 2
+#define CHANNEL_VERSION 3
 
 /* No record is longer, in bytes; only a Command that configures comes near. */
 #define RECORD_LIMIT (256 * 1024)
@@ -61,7 +61,7 @@ typedef enum ListenerCounter
 typedef enum EventType
 {
 	EVENT_READY = 1, /* first: version, pid; the listener can be configured */
-	EVENT_ALIVE,	 /* answers COMMAND_HEARTBEAT; control lane */
+	EVENT_ALIVE, /* answers COMMAND_HEARTBEAT; and once, as 0, when it begins to serve; control lane */
 	EVENT_LOG,
 	EVENT_OPENED, /* a websocket was established, or a note came in */
 	EVENT_MESSAGE,
@@ -103,6 +103,7 @@ typedef struct Event
 		{
 			uint64_t sequence;	  /* of the heartbeat that is answered */
 			uint32_t connections; /* open now */
+			bool	 sandboxed;	  /* its filter of system calls is on */
 			uint64_t counters[LISTENER_COUNTER_COUNT];
 		} alive;
 		struct

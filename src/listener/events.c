@@ -54,6 +54,7 @@ event_alive(Listener *listener, uint64_t sequence, Micros now)
 
 	event.u.alive.sequence = sequence;
 	event.u.alive.connections = listener->connections.used;
+	event.u.alive.sandboxed = listener->sandboxed;
 	memcpy(event.u.alive.counters, listener->counters, sizeof event.u.alive.counters);
 	(void) send_event(listener, LANE_CONTROL, &event);
 }

@@ -25,8 +25,9 @@ typedef struct Listener
 	size_t			events_limit; /* bytes that events may wait for; beyond only CLOSED goes */
 	Configuration	configuration;
 	Assets			assets;
-	bool			busy; /* the worker takes no newcomers */
-	bool			held; /* the sockets are not read: pressure.c */
+	bool			busy;	   /* the worker takes no newcomers */
+	bool			sandboxed; /* the filter of system calls is on */
+	bool			held;	   /* the sockets are not read: pressure.c */
 	Micros			held_since;
 	uint64_t		counters[LISTENER_COUNTER_COUNT];
 	ConnectionTable connections;

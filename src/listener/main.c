@@ -31,8 +31,10 @@
 
 #include "events.h"
 #include "listener.h"
+#include "message.h"
 #include "note.h"
 #include "pressure.h"
+#include "sandbox.h"
 #include "server.h"
 #include "socket.h"
 
@@ -43,6 +45,8 @@
 #define EVENT_QUEUE_SIZE  (16 * 1024 * 1024)
 #define CLOSED_EVENT_SIZE 64		   /* more than a CLOSED takes in the queue */
 #define READ_BUDGET		  (256 * 1024) /* bytes of commands a turn */
+
+#define MEMORY_RESERVE (256 * 1024) /* bytes below which it is no use to go on */
 
 /* Descriptors beyond connections: the loop's, the library's, the worker's three, TLS. */
 #define DESCRIPTOR_RESERVE 128
@@ -85,6 +89,35 @@ reserve_descriptors(uint32_t connections)
 											   : 1;
 }
 
+/* Says why there is no server, and ends. */
+static void __attribute__((noreturn)) give_up(Listener *listener, const char *problem)
+{
+	event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
+	(void) channel_flush(listener->channel);
+	_exit(EXIT_NO_SERVER);
+}
+
+/* Everything is open: gives up the right to open more, if that is wanted. */
+static void
+enter_sandbox(Listener *listener)
+{
+	char problem[256];
+	int	 refusal;
+
+	if (!listener->configuration.is.sandbox)
+		return;
+	refusal = sandbox_enter();
+	if (refusal != 0)
+	{
+		snprintf(problem, sizeof problem,
+				 "this system does not allow the sandbox, a seccomp filter (%s); "
+				 "set pageviews.sandbox = off to serve without it",
+				 strerror(refusal));
+		give_up(listener, problem);
+	}
+	listener->sandboxed = true;
+}
+
 /* The first configuration: everything whose size it fixes, then the server. */
 static void
 begin_serving(Listener *listener)
@@ -112,11 +145,10 @@ begin_serving(Listener *listener)
 	process.serving = true;
 	problem = server_start(listener, &process.loop, process.sockets, process.socket_count);
 	if (problem != NULL)
-	{
-		event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
-		(void) channel_flush(listener->channel);
-		_exit(EXIT_NO_SERVER);
-	}
+		give_up(listener, problem);
+	message_prepare();
+	enter_sandbox(listener);
+	event_alive(listener, 0, clock_monotonic());
 }
 
 /* How often the timer looks: once a second, or often enough for short ping intervals. */
@@ -165,6 +197,25 @@ deliver(Listener *listener, const Command *command)
 		note_answered(listener, connection, command, clock_monotonic());
 }
 
+/*
+ * Ends this process when memory does.  Half alive it would turn everybody away for
+ * ever; the next one has its memory back, and browsers come again with their views.
+ */
+static void
+check_memory(Listener *listener)
+{
+	static const char line[] = "there is no memory left, so this listener ends for another one";
+	void *volatile piece = malloc(MEMORY_RESERVE);
+
+	if (piece == NULL)
+	{
+		event_log(listener, LOG_LEVEL_WARNING, line, strlen(line), clock_monotonic());
+		(void) channel_flush(listener->channel);
+		_exit(EXIT_NO_MEMORY);
+	}
+	free(piece);
+}
+
 /* Takes one record from the worker. */
 static bool
 take_command(void *context, const uint8_t *body, size_t length)
@@ -180,6 +231,7 @@ take_command(void *context, const uint8_t *body, size_t length)
 			configure(listener, &command.u.configure);
 			break;
 		case COMMAND_HEARTBEAT:
+			check_memory(listener);
 			event_alive(listener, command.u.heartbeat, clock_monotonic());
 			break;
 		case COMMAND_BUSY:

@@ -427,6 +427,12 @@ split_array(char *data, size_t length, Slice elements[NOTE_MESSAGE_LIMIT])
 	return skip_blanks(at, end) == end ? count : -1;
 }
 
+void
+message_prepare(void)
+{
+	json_object_seed(0);
+}
+
 bool
 message_parse_note(char *data, size_t length, const MessageRules *rules, Arena *arena,
 				   NoteElement element, void *context)

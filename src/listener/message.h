@@ -33,6 +33,9 @@ typedef struct MessageRules
 	Text query_parameters; /* kept ones, as in ListenerConfig */
 } MessageRules;
 
+/* Once: draws the seed of the hash tables, for which Jansson opens a file. */
+extern void message_prepare(void);
+
 /*
  * Reads one message.  Its texts lie in the arena, which is reset first; `data`
  * may be changed (lone surrogates are replaced).

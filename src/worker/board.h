@@ -43,6 +43,7 @@ typedef struct BoardStats
 	int64_t		   worker_started_at; /* TimestampTz */
 	int32_t		   listeners_wanted;
 	int32_t		   listeners_ready;
+	bool		   listeners_sandboxed;
 	int64_t		   listener_restarts;
 	uint32_t	   connections; /* open now, all listeners */
 	uint64_t	   listener_counters[LISTENER_COUNTER_COUNT];

@@ -372,6 +372,7 @@ put_listeners(StatsRow *row, const BoardStats *stats)
 	put(row, BoolGetDatum(stats->busy));
 	put(row, Int32GetDatum(stats->listeners_wanted));
 	put(row, Int32GetDatum(stats->listeners_ready));
+	put_unless(row, stats->listeners_ready == 0, BoolGetDatum(stats->listeners_sandboxed));
 	put(row, Int64GetDatum(stats->listener_restarts));
 	put(row, Int64GetDatum(stats->connections));
 	for (int i = 0; i < (int) lengthof(order); i++)

@@ -43,6 +43,36 @@ answer(const Registry *registry, ConnectionRef to, CommandType type, const Uuid 
 	registry->sink.reply(registry->sink.context, to, &command);
 }
 
+/*
+ * Who is told that a row is stored: the speaker; but a note's answer is over before
+ * that, so what comes in one leaves it with whoever waits for it.
+ */
+static ConnectionRef
+who_waits(const Hearing *h, ConnectionRef earlier)
+{
+	return h->connection->note ? earlier : h->ref;
+}
+
+/*
+ * Whether a view that is neither held nor waiting may begin, by the time in its id, and
+ * where that lies on the monotonic clock.  One that was stored lately was taken before:
+ * another name, because the wall clock was set since, would make a second row of it.
+ */
+static ViewVerdict
+check_time(const Hearing *h, Micros *origin)
+{
+	const Uuid		  *id = &h->message->view;
+	const RecentEntry *known = recent_find(h->registry->recent, id);
+
+	if (known != NULL)
+	{
+		*origin = known->origin;
+		return VIEW_ACCEPTED;
+	}
+	*origin = view_origin(id, h->at, h->now);
+	return view_check_clock(id, h->now.wall);
+}
+
 /* Why an `end` says that its view is over. */
 static EndReason
 reason_of(const ViewMessage *message)
@@ -89,7 +119,7 @@ judge_held(Hearing *h, uint32_t slot)
 
 	if (message->kind == MESSAGE_END)
 	{
-		held_end(registry, slot, reason_of(message), h->ref, h->now);
+		held_end(registry, slot, reason_of(message), who_waits(h, view->owner), h->now);
 		return VIEW_ACCEPTED;
 	}
 	if (!h->connection->note && h->connection->held == NO_SLOT &&
@@ -113,7 +143,7 @@ amend_row(Hearing *h, const ViewRow *row)
 	if (h->message->described)
 		view_describe(&view, &h->message->page);
 	view_report(&view, h->message, h->covered, h->at, h->now);
-	view.owner = h->ref;
+	view.owner = who_waits(h, row->reply_to);
 	if (h->message->kind == MESSAGE_END)
 		enqueue_last(h->registry, &view, reason_of(h->message), h->now);
 	else
@@ -139,7 +169,7 @@ judge_waiting(Hearing *h, const ViewRow *row)
 	if (message->n <= view_row_n(row))
 	{
 		if (message->kind == MESSAGE_END)
-			queue_redirect(registry->queue, &message->view, h->ref);
+			queue_redirect(registry->queue, &message->view, who_waits(h, row->reply_to));
 		return VIEW_REPEATED;
 	}
 	if (message->kind == MESSAGE_END)
@@ -171,10 +201,11 @@ begin(Hearing *h)
 	ViewVerdict		   verdict;
 	ViewTexts		  *texts = NULL;
 	View			   view;
+	Micros			   origin;
 	uint32_t		   slot;
 
 	leave_other(h, NO_SLOT);
-	verdict = view_check_clock(&message->view, h->now.wall);
+	verdict = check_time(h, &origin);
 	if (verdict == VIEW_ACCEPTED)
 	{
 		if (held_has_slot(registry) && held_has_room(registry))
@@ -189,7 +220,7 @@ begin(Hearing *h)
 	}
 
 	count_entry(registry, &message->view);
-	view_begin(&view, message, &h->connection->session, texts, h->at, h->now);
+	view_begin(&view, message, &h->connection->session, texts, origin, h->at, h->now);
 	slot = held_add(registry, &view, h->now);
 	if (h->connection->note)
 		held_lose(registry, slot, END_LOST, h->at, h->at, h->now);
@@ -207,7 +238,8 @@ take_leftover(Hearing *h)
 {
 	Registry		  *registry = h->registry;
 	const ViewMessage *message = h->message;
-	ViewVerdict		   verdict = view_check_clock(&message->view, h->now.wall);
+	Micros			   origin;
+	ViewVerdict		   verdict = check_time(h, &origin);
 	ViewTexts		  *texts = NULL;
 	View			   view;
 
@@ -225,7 +257,7 @@ take_leftover(Hearing *h)
 	}
 
 	count_entry(registry, &message->view);
-	view_begin(&view, message, &h->connection->session, texts, h->at, h->now);
+	view_begin(&view, message, &h->connection->session, texts, origin, h->at, h->now);
 	view.owner = h->ref;
 	enqueue_last(registry, &view, reason_of(message), h->now);
 	return VIEW_ACCEPTED;

@@ -51,7 +51,7 @@ count_refusal(Registry *registry, const Uuid *id)
 		return;
 	registry->counts.announced++;
 	registry->counts.refused++;
-	recent_add(registry->refused, id, 0, false);
+	recent_add(registry->refused, id, 0, false, 0);
 }
 
 /* Puts a row of a held view in the queue, which has room for it. */

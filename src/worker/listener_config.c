@@ -145,6 +145,7 @@ listener_config_make(ListenerConfig *config)
 	config->ping_interval = setting_ping_interval;
 	config->respect_gpc = setting_respect_gpc;
 	config->demo = setting_demo;
+	config->sandbox = setting_sandbox;
 	config->tls_minimum = (TlsVersion) setting_ssl_min_protocol_version;
 	usable = read_tls(config);
 

@@ -56,7 +56,7 @@ drop_entry(Recent *recent, uint32_t slot)
 }
 
 void
-recent_add(Recent *recent, const Uuid *view, int64_t revision, bool rejected)
+recent_add(Recent *recent, const Uuid *view, int64_t revision, bool rejected, Micros origin)
 {
 	uint32_t slot = idtable_find(recent->table, view);
 
@@ -74,6 +74,7 @@ recent_add(Recent *recent, const Uuid *view, int64_t revision, bool rejected)
 		slot = idtable_add(recent->table, view);
 		recent->entries[slot].view = *view;
 		recent->entries[slot].revision = revision;
+		recent->entries[slot].origin = origin;
 	}
 	recent->entries[slot].rejected = rejected;
 	timeline_append(&recent->line, slot, 0);

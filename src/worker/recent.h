@@ -21,6 +21,8 @@ typedef struct RecentEntry
 	Uuid	view;
 	int64_t revision; /* highest that was stored */
 	bool	rejected;
+	Micros
+		origin; /* its id's own time on the monotonic clock, whatever the wall clock does later */
 } RecentEntry;
 
 /* NULL when there is no memory. */
@@ -29,9 +31,10 @@ extern void	   recent_free(Recent *recent);
 
 /*
  * Remembers a view, as the newest entry.  Of one that is known already the
- * higher revision stays; `rejected` is as said last.
+ * higher revision stays, and the first origin; `rejected` is as said last.
  */
-extern void recent_add(Recent *recent, const Uuid *view, int64_t revision, bool rejected);
+extern void recent_add(Recent *recent, const Uuid *view, int64_t revision, bool rejected,
+					   Micros origin);
 
 /* Valid until the next change; NULL when the view is not known (any more). */
 extern const RecentEntry *recent_find(const Recent *recent, const Uuid *view);

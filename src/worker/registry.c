@@ -197,12 +197,14 @@ settle(Registry *registry, const Uuid *view, int64_t revision, bool rejected,
 {
 	const ViewRow *row = queue_find(registry->queue, view);
 	uint32_t	   slot = idtable_find(registry->table, view);
+	Micros		   origin;
 
 	if (row == NULL || row->revision != revision)
 		return false;
 	*reply_to = row->reply_to;
+	origin = row->origin;
 	queue_settle(registry->queue, view, revision);
-	recent_add(registry->recent, view, revision, rejected);
+	recent_add(registry->recent, view, revision, rejected, origin);
 	if (slot != NO_SLOT)
 	{
 		registry->held[slot].waiting = false;
@@ -248,7 +250,7 @@ forget_row(void *context, const Uuid *view)
 	Registry *registry = context;
 
 	recent_forget(registry->recent, view);
-	recent_add(registry->forgotten, view, 0, false);
+	recent_add(registry->forgotten, view, 0, false, 0);
 	registry->counts.dropped++;
 }
 
@@ -257,7 +259,7 @@ registry_forget(Registry *registry, const Uuid *session, Moment now)
 {
 	uint32_t count = 0;
 
-	recent_add(registry->forgotten, session, now.wall, false);
+	recent_add(registry->forgotten, session, now.wall, false, 0);
 
 	for (uint32_t slot = 0; slot < idtable_reach(registry->table); slot++)
 	{

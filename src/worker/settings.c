@@ -39,6 +39,7 @@ int	  setting_queue_size;
 bool  setting_respect_gpc;
 int	  setting_retention;
 char *setting_role;
+bool  setting_sandbox;
 char *setting_ssl_cert_file;
 char *setting_ssl_key_file;
 int	  setting_ssl_min_protocol_version;
@@ -330,6 +331,11 @@ define_listener_settings(void)
 			   0, NULL);
 	define_int("pageviews.port", "TCP port to listen on; 0 turns collecting off.", NULL,
 			   &setting_port, 0, 0, 65535, fixed_context(), 0, NULL);
+	define_bool(
+		"pageviews.sandbox",
+		"Kills a listener that makes a system call which serving does not need.",
+		"Switching it restarts the listeners. Off is for systems that do not allow seccomp filters.",
+		&setting_sandbox, true, PGC_SIGHUP);
 	define_string("pageviews.ssl_cert_file",
 				  "PEM file of the server certificate; empty is plain HTTP.", NULL,
 				  &setting_ssl_cert_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL);

@@ -36,6 +36,7 @@ extern int	 setting_queue_size;	/* rows */
 extern bool	 setting_respect_gpc;
 extern int	 setting_retention; /* minutes, 0: for ever */
 extern char *setting_role;
+extern bool	 setting_sandbox;
 extern char *setting_ssl_cert_file;
 extern char *setting_ssl_key_file;
 extern int	 setting_ssl_min_protocol_version; /* TlsVersion */

@@ -5,8 +5,9 @@
  * The child must not touch anything of Postgres: between fork and exec it makes
  * system calls only, and it leaves by _exit.  It gets descriptor 3 (channel) and
  * 4.. (listening sockets), /dev/null as 0, 1 and 2, an empty environment, default
- * signal handlers and an empty mask, no core dumps, and a session of its own, so
- * that signals to the worker's process group pass it by.  When the worker dies the
+ * signal handlers and an empty mask, no core dumps, a limit of memory, the first
+ * place among those whom the kernel kills when it runs out of memory itself, and a
+ * session of its own, so that signals to the worker's process group pass it by.  When the worker dies the
  * kernel kills it, so that even one that is stuck does not keep the port.  Only
  * where the postmaster is process 1, and so inherits orphans and takes a death by
  * signal for a crash of the cluster, it gets SIGTERM, on which it exits with
@@ -34,6 +35,17 @@
 
 /* Above every descriptor that the child wants to place. */
 #define PARKING (FIRST_SOCKET + SOCKET_LIMIT)
+
+/*
+ * How much memory a listener may have, in bytes: enough for all its connections at
+ * their worst at once (89 kB: TLS and a note of full length) and for the events
+ * that wait, so that only what has gone wrong ever meets the limit.
+ */
+#define MEMORY_FIXED		UINT64CONST(67108864)
+#define MEMORY_A_CONNECTION UINT64CONST(131072)
+
+/* Of -1000 .. 1000; Postgres's own processes are at 0 or below. */
+#define OOM_SCORE "900"
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
@@ -101,20 +113,51 @@ reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * Offers this process to the kernel when memory runs out, in place of any that
+ * belongs to Postgres.  Where there is no /proc the kernel decides as it likes.
+ */
+static void
+go_first(void)
+{
+	int		file = open("/proc/self/oom_score_adj", O_WRONLY);
+	ssize_t written;
+
+	if (file < 0)
+		return;
+	written = write(file, OOM_SCORE, strlen(OOM_SCORE));
+	(void) written; /* refused only where all of Postgres stands further in front */
+	close(file);
+}
+
+/* No core dumps, and no more memory than `memory` bytes, or than we may have ourselves. */
+static bool
+set_limits(uint64 memory)
+{
+	struct rlimit no_core = {0, 0};
+	struct rlimit data;
+
+	if (getrlimit(RLIMIT_DATA, &data) != 0)
+		return false;
+	data.rlim_max = Min(data.rlim_max, (rlim_t) memory);
+	data.rlim_cur = data.rlim_max;
+	return setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_DATA, &data) == 0;
+}
+
 /* The child's whole life before exec.  System calls only. */
 static void
 become_listener(const char *program, const char *argument, const int *sockets, int count,
-				int channel, pid_t worker)
+				int channel, uint64 memory, pid_t worker)
 {
-	char *const	  arguments[] = {"pageviews_listener", (char *) argument, NULL};
-	char *const	  environment[] = {NULL};
-	struct rlimit no_core = {0, 0};
+	char *const arguments[] = {"pageviews_listener", (char *) argument, NULL};
+	char *const environment[] = {NULL};
 
 	setsid();
 	reset_signals();
 	if (prctl(PR_SET_PDEATHSIG, PostmasterPid == 1 ? SIGTERM : SIGKILL) != 0 || getppid() != worker)
 		_exit(0);
-	if (!arrange_descriptors(sockets, count, channel) || setrlimit(RLIMIT_CORE, &no_core) != 0 ||
+	go_first();
+	if (!arrange_descriptors(sockets, count, channel) || !set_limits(memory) ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || chdir("/") != 0)
 		_exit(1);
 	execve(program, arguments, environment);
@@ -122,7 +165,7 @@ become_listener(const char *program, const char *argument, const int *sockets, i
 }
 
 pid_t
-spawn_listener(const int *sockets, int count, int *channel)
+spawn_listener(const int *sockets, int count, uint32 connections, int *channel)
 {
 	const char *program = spawn_program();
 	char		argument[16];
@@ -138,7 +181,8 @@ spawn_listener(const int *sockets, int count, int *channel)
 
 	child = fork();
 	if (child == 0)
-		become_listener(program, argument, sockets, count, pair[1], worker);
+		become_listener(program, argument, sockets, count, pair[1],
+						MEMORY_FIXED + connections * MEMORY_A_CONNECTION, worker);
 
 	{
 		int saved = errno;

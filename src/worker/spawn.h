@@ -9,10 +9,11 @@
 
 /*
  * Starts the installed pageviews_listener with the listening sockets and one
- * end of a new channel as its only descriptors.  Returns its pid and sets
+ * end of a new channel as its only descriptors, and as much memory as so many
+ * connections may take.  Returns its pid and sets
  * *channel to our end (non-blocking, close-on-exec); -1 with errno set.
  */
-extern pid_t spawn_listener(const int *sockets, int count, int *channel);
+extern pid_t spawn_listener(const int *sockets, int count, uint32 connections, int *channel);
 
 /*
  * Takes the status of a child that is dead or about to die, waiting for at most

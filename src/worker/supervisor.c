@@ -60,6 +60,7 @@ typedef struct Listener
 	Micros		  heard_at;		/* when nothing was due from it last */
 	Micros		  last_word_at; /* when it wrote what it said last; or its start */
 	uint64_t	  connections;
+	bool		  sandboxed;						/* as it says */
 	uint64_t	  counters[LISTENER_COUNTER_COUNT]; /* of this incarnation */
 } Listener;
 
@@ -105,26 +106,6 @@ supervisor_init(uint16_t count, uint32_t connections, const SupervisorHooks *giv
 
 /* --- death ---------------------------------------------------------------- */
 
-static void
-report_death(uint16_t index, pid_t pid, int status, const char *why, Micros delay)
-{
-	char how[64];
-
-	if (WIFSIGNALED(status))
-		snprintf(how, sizeof how, "by signal %d", WTERMSIG(status));
-	else
-		snprintf(how, sizeof how, "with status %d", WEXITSTATUS(status));
-
-	if (backoff_is_long(delay))
-		ereport(WARNING,
-				(errmsg("pageviews listener %d keeps dying; waiting %d s before the next start",
-						index, (int) (delay / MICROS_PER_SECOND)),
-				 errdetail("The last one, process %d, ended %s: %s.", (int) pid, how, why)));
-	else
-		ereport(LOG, (errmsg("pageviews listener %d (process %d) ended %s: %s", index, (int) pid,
-							 how, why)));
-}
-
 /*
  * Ends a listener for good, whatever state it is in, and plans the next one.  Its
  * connections are taken to have been open until `died_at`.
@@ -152,13 +133,14 @@ bury_since(uint16_t index, const char *why, Micros died_at, Micros now)
 		buried_counters[i] += listener->counters[i];
 	memset(listener->counters, 0, sizeof listener->counters);
 	listener->connections = 0;
+	listener->sandboxed = false;
 
 	delay = backoff_after_death(&listener->backoff, now);
 	listener->start_at = now + delay;
 	listener->state = LISTENER_DOWN;
 	restarts++;
 
-	report_death(index, pid, status, why, delay);
+	listener_log_death(index, pid, status, why, delay);
 	hooks.died(index, died_at);
 }
 
@@ -207,7 +189,7 @@ start(uint16_t index, Micros now)
 	int		   descriptor;
 
 	sockets = sockets_bound(&count);
-	listener->pid = spawn_listener(sockets, count, &descriptor);
+	listener->pid = spawn_listener(sockets, count, connections_each, &descriptor);
 	if (listener->pid < 0)
 	{
 		bool   missing = errno == ENOENT || errno == EACCES;
@@ -283,6 +265,7 @@ take_record(void *context, const uint8_t *body, size_t length)
 		case EVENT_ALIVE:
 			listener->answered = event.u.alive.sequence;
 			listener->connections = event.u.alive.connections;
+			listener->sandboxed = event.u.alive.sandboxed;
 			memcpy(listener->counters, event.u.alive.counters, sizeof listener->counters);
 			return true;
 		case EVENT_LOG:
@@ -451,15 +434,22 @@ supervisor_configure(const ListenerConfig *given)
 	bool   has_tls = given->tls_certificate.length > 0;
 	Micros now = clock_monotonic();
 
+	/* What a running listener cannot follow. */
+	const char *switched = had_tls != has_tls				  ? "TLS was switched on or off"
+						   : config.sandbox != given->sandbox ? "its sandbox was switched on or off"
+															  : NULL;
+
 	config = *given;
 	for (uint16_t i = 0; configured && i < listener_count; i++)
 	{
-		if (listeners[i].state == LISTENER_DOWN)
-			continue;
-		if (had_tls != has_tls)
-			bury(i, "TLS was switched on or off", now);
+		if (switched != NULL && listeners[i].state != LISTENER_DOWN)
+			bury(i, switched, now);
 		else if (listeners[i].state == LISTENER_SERVING && !send_config(&listeners[i]))
 			bury(i, "it could not be configured", now);
+
+		/* Its end was our wish; and of one that is down this may have been the cause. */
+		if (switched != NULL)
+			listeners[i].start_at = now;
 	}
 	configured = true;
 }
@@ -576,10 +566,12 @@ supervisor_stats(void)
 	memset(&stats, 0, sizeof stats);
 	stats.wanted = listener_count;
 	stats.restarts = restarts;
+	stats.sandboxed = true;
 	memcpy(stats.counters, buried_counters, sizeof stats.counters);
 	for (uint16_t i = 0; i < listener_count; i++)
 	{
 		stats.ready += listeners[i].state == LISTENER_SERVING;
+		stats.sandboxed &= listeners[i].state != LISTENER_SERVING || listeners[i].sandboxed;
 		stats.connections += listeners[i].connections;
 		for (int c = 0; c < LISTENER_COUNTER_COUNT; c++)
 			stats.counters[c] += listeners[i].counters[c];

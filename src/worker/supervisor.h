@@ -26,6 +26,7 @@ typedef struct SupervisorStats
 {
 	int32_t	 wanted;
 	int32_t	 ready;
+	bool	 sandboxed; /* every one that is ready says so */
 	int64_t	 restarts;
 	uint32_t connections;
 	uint64_t counters[LISTENER_COUNTER_COUNT];

@@ -220,11 +220,12 @@ raise_figures(View *view, const Figures *claim, Micros at, Moment now)
 	raise_figure(&kept->gap, claim->gap, kept->elapsed);
 }
 
-/* Where the id's own time lies on the monotonic clock, as far as the wall clock knows now. */
-static Micros
-origin_of(const Uuid *id, Moment now)
+Micros
+view_origin(const Uuid *id, Micros at, Moment now)
 {
-	return now.monotonic - (now.wall - uuid_v7_time(id)) * MICROS_PER_MILLI;
+	Micros origin = now.monotonic - (now.wall - uuid_v7_time(id)) * MICROS_PER_MILLI;
+
+	return origin < at ? origin : at;
 }
 
 /* The deepest scroll of two. */
@@ -239,8 +240,8 @@ deepest(int32_t a, int32_t b)
 /* --- transitions ----------------------------------------------------------- */
 
 void
-view_begin(View *view, const ViewMessage *message, const Uuid *session, ViewTexts *texts, Micros at,
-		   Moment now)
+view_begin(View *view, const ViewMessage *message, const Uuid *session, ViewTexts *texts,
+		   Micros origin, Micros at, Moment now)
 {
 	memset(view, 0, sizeof *view);
 	view->id = message->view;
@@ -249,7 +250,7 @@ view_begin(View *view, const ViewMessage *message, const Uuid *session, ViewText
 	view->state = message->state;
 	view->n = message->n;
 	view->scroll = deepest(-1, message->scroll);
-	view->origin = origin_of(&message->view, now);
+	view->origin = origin;
 	view->reported_at = at;
 	view->stored_revision = -1;
 	view->texts = texts;

@@ -149,6 +149,12 @@ extern const char *view_verdict_text(ViewVerdict verdict);
 extern ViewVerdict view_check_clock(const Uuid *id, WallMillis now);
 
 /*
+ * Where a new view's beginning lies on the monotonic clock: at its id's own time, as
+ * far as the wall clock knows now, but not after `at`, when it was first heard of.
+ */
+extern Micros view_origin(const Uuid *id, Micros at, Moment now);
+
+/*
  * The transitions.  `at` is when the listener saw it, not after `now`; both bound
  * the figures (active <= focused <= visible <= elapsed <= age + slack, none above
  * FIGURE_LIMIT, none below what it was).
@@ -158,7 +164,7 @@ extern ViewVerdict view_check_clock(const Uuid *id, WallMillis now);
  * nobody as its owner, until the message that brought it back is reported.
  */
 extern void view_begin(View *view, const ViewMessage *message, const Uuid *session,
-					   ViewTexts *texts, Micros at, Moment now);
+					   ViewTexts *texts, Micros origin, Micros at, Moment now);
 extern void view_reopen(View *view, const ViewRow *row, Moment now);
 
 /*

@@ -40,7 +40,8 @@
 #define RETRY_LAST		  (2 * MICROS_PER_SECOND)
 #define FINAL_RETRY		  (10 * MICROS_PER_MILLI)
 #define SHUTDOWN_PATIENCE (700 * MICROS_PER_MILLI)
-#define SHUTDOWN_LIMIT	  (5 * MICROS_PER_SECOND)
+#define SHUTDOWN_LIMIT	  (10 * MICROS_PER_SECOND)
+#define SHUTDOWN_BATCH	  200
 
 static Queue	 *queue;
 static Recent	 *recent;
@@ -110,6 +111,13 @@ note_failure(void)
 	retry_at = clock_monotonic() + retry_delay;
 }
 
+/* Rows in a transaction at most; when time runs out, what smaller ones committed is safe. */
+static uint32_t
+batch_size(void)
+{
+	return Min(setting_batch_size, finishing ? SHUTDOWN_BATCH : BATCH_SIZE_LIMIT);
+}
+
 /*
  * Writes one batch of the oldest rows and settles what became of each.  True if
  * anything was settled.  A batch that failed is tried again at half its size, so
@@ -130,7 +138,7 @@ write_batch(void)
 	uint32_t			  settled = 0;
 	StoreResult			  result;
 
-	count = queue_peek(queue, rows, Min(limit, (uint32_t) setting_batch_size));
+	count = queue_peek(queue, rows, Min(limit, batch_size()));
 	if (count == 0)
 		return false;
 	result = upkeep_write(rows, count, outcomes);
@@ -249,6 +257,7 @@ publish(void)
 
 	stats.listeners_wanted = listeners.wanted;
 	stats.listeners_ready = listeners.ready;
+	stats.listeners_sandboxed = listeners.sandboxed;
 	stats.listener_restarts = listeners.restarts;
 	stats.connections = listeners.connections;
 	memcpy(stats.listener_counters, listeners.counters, sizeof stats.listener_counters);

@@ -35,7 +35,7 @@ export function freePort() {
 }
 
 // Waits until `probe` gives something true, and returns that.
-export async function until(what, probe, seconds = 10) {
+export async function until(what, probe, seconds = 60) {
   const deadline = Date.now() + 1000 * seconds;
   for (;;) {
     const result = await probe();
@@ -157,7 +157,7 @@ export class Cluster {
   }
 
   // Waits until `count` views that fulfil the condition are over; fails on more.
-  async ended(condition, count = 1, seconds = 20) {
+  async ended(condition, count = 1, seconds = 60) {
     let rows = [];
     try {
       rows = await until(

@@ -6,7 +6,6 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
 import { until } from "./cluster.mjs";
 import { lab } from "./lab.mjs";
 
@@ -23,7 +22,7 @@ const PREFERENCES = {
   "toolkit.telemetry.reportingpolicy.firstRun": false,
 };
 
-test("Firefox's last word arrives", async () => {
+it.measured("Firefox's last word arrives", async () => {
   const profile = mkdtempSync(join(tmpdir(), "pageviews-firefox-"));
   writeFileSync(
     join(profile, "user.js"),
@@ -35,7 +34,7 @@ test("Firefox's last word arrives", async () => {
     process.env.FIREFOX ?? "/usr/bin/firefox-esr",
     [
       ...["--headless", "--no-remote", "--profile", profile],
-      it.site.origin + "/away/page",
+      it.site.origin + it.at("/away/page"),
     ],
     {
       stdio: "ignore",
@@ -46,7 +45,7 @@ test("Firefox's last word arrives", async () => {
   try {
     await until(
       "the second page",
-      () => it.site.seen("/plain/after").length === 1,
+      () => it.site.seen("/plain/after").length === it.tries,
       60,
     );
     const [row] = await it.compare("Firefox, navigation", "/away/page");

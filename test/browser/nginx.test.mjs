@@ -71,13 +71,13 @@ after(async () => {
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
 
-test("wss through nginx, and a Secure cookie", async () => {
+it.measured("wss through nginx, and a Secure cookie", async () => {
   await serve();
   const page = await visitor.context.newPage();
   const sockets = [];
   page.on("websocket", (socket) => sockets.push(socket.url()));
   await until("nginx serves", () =>
-    page.goto(`https://127.0.0.1:${port}/plain/tls`).catch(() => false),
+    page.goto(`https://127.0.0.1:${port}${it.at("/plain/tls")}`).catch(() => false),
   );
   await sleep(1000);
   const cookies = await visitor.context.cookies();

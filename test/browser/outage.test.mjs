@@ -12,12 +12,12 @@ const it = lab({
   settings: { "pageviews.heartbeat": "1s", "pageviews.ping_interval": "1s" },
 });
 
-const open = (path) => it.chromium.open(it.site.origin + path);
+const open = (path) => it.chromium.open(it.site.origin + it.at(path));
 
 const isLive = (path) =>
   until(`${path} is live`, async () => {
     const rows = await it.cluster.query(
-      `SELECT 1 FROM pageviews.live_views WHERE path = '${path}'`,
+      `SELECT 1 FROM pageviews.live_views WHERE path = '${it.at(path)}'`,
     );
     return rows.length === 1;
   });
@@ -42,7 +42,7 @@ function listeners() {
     );
 }
 
-test("the listener dies of a segmentation fault in mid-view", async () => {
+it.measured("the listener dies of a segmentation fault in mid-view", async () => {
   const page = await open("/plain/segv");
   await isLive("/plain/segv");
   const [listener, ...others] = listeners();
@@ -56,7 +56,7 @@ test("the listener dies of a segmentation fault in mid-view", async () => {
 });
 
 for (const mode of ["fast", "immediate"])
-  test(`the server is restarted in mid-view (${mode})`, async () => {
+  it.measured(`the server is restarted in mid-view (${mode})`, async () => {
     const path = `/plain/restart-${mode}`;
     const page = await open(path);
     await isLive(path);
@@ -71,7 +71,7 @@ for (const mode of ["fast", "immediate"])
     assert.equal(row.end_reason, "closed");
   });
 
-test("left while the server is down, stored at the next visit", async () => {
+it.measured("left while the server is down, stored at the next visit", async () => {
   const page = await open("/plain/left-alone");
   await isLive("/plain/left-alone");
   await it.cluster.down();
@@ -86,7 +86,7 @@ test("left while the server is down, stored at the next visit", async () => {
   await next.close();
 });
 
-test("never announced, because the server was down, and stored at the next visit", async () => {
+it.measured("never announced, because the server was down, and stored at the next visit", async () => {
   it.site.cut(true);
   const tracker = await fetch(it.cluster.origin + "/_view/client.js");
   const text = await tracker.text();
@@ -94,7 +94,7 @@ test("never announced, because the server was down, and stored at the next visit
   await page.route("**/_view/client.js", (route) =>
     route.fulfill({ contentType: "text/javascript", body: text }),
   );
-  await page.goto(it.site.origin + "/plain/unheard");
+  await page.goto(it.site.origin + it.at("/plain/unheard"));
   await sleep(1000);
   await page.close();
   it.site.refusing = false;
@@ -103,7 +103,7 @@ test("never announced, because the server was down, and stored at the next visit
   await next.close();
 });
 
-test("the network is cut for a while", async () => {
+it.measured("the network is cut for a while", async () => {
   const page = await open("/plain/cut");
   await isLive("/plain/cut");
   it.site.cut(true);
@@ -115,7 +115,7 @@ test("the network is cut for a while", async () => {
   await it.compare("network cut", "/plain/cut");
 });
 
-test("a connection that is open and dead is given up", async () => {
+it.measured("a connection that is open and dead is given up", async () => {
   const page = await open("/plain/stalled");
   await isLive("/plain/stalled");
   it.site.stall();
@@ -126,7 +126,7 @@ test("a connection that is open and dead is given up", async () => {
   await it.compare("half open", "/plain/stalled");
 });
 
-test("a long task is seen, a stopped machine is not", async () => {
+it.measured("a long task is seen, a stopped machine is not", async () => {
   const busy = await open("/plain/busy");
   await isLive("/plain/busy");
   await busy.evaluate(() => {
@@ -145,8 +145,10 @@ test("a long task is seen, a stopped machine is not", async () => {
   it.chromium.kill("SIGCONT");
   await sleep(1000);
   await asleep.close();
-  const [row] = await it.cluster.ended(`path = '${path}' AND ${SAID}`);
-  const [{ visible }] = it.site.seen(path);
+  const [row] = await it.cluster.ended(
+    `path = '${it.at(path)}' AND ${SAID}`,
+  );
+  const [{ visible }] = it.site.seen(it.at(path));
   const error = row.engagement_ms - (visible - 17000);
   it.errors.push({
     scenario: "stopped for 17 s",
@@ -154,7 +156,7 @@ test("a long task is seen, a stopped machine is not", async () => {
     stored: row.engagement_ms,
     error,
   });
-  assert.ok(Math.abs(error) < 1300, `${error} ms`);
+  it.precise(Math.abs(error) < 1300, `stopped for 17 s: ${error} ms`);
 });
 
 test("all of it is one row a view", async () => {

@@ -87,11 +87,13 @@ export class Site {
     if (kind === "framed") extra = `<iframe src="/plain/inner"></iframe>`;
     if (kind === "away")
       extra = `<script src="/away.js" data-to="/plain/after"></script>`;
-    if (kind === "speculating")
+    if (kind === "speculating") {
+      const next = url.pathname.replace("/speculating/page", "/plain/prerendered");
       extra = `<script type="speculationrules">
-        {"prerender": [{"urls": ["/plain/prerendered"], "eagerness": "immediate"}]}
+        {"prerender": [{"urls": ["${next}"], "eagerness": "immediate"}]}
       </script>
-      <script src="/away.js" data-to="/plain/prerendered"></script>`;
+      <script src="/away.js" data-to="${next}"></script>`;
+    }
     if (url.pathname === "/away.js") {
       response.setHeader("Content-Type", "text/javascript");
       response.end(

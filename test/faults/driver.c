@@ -9,11 +9,18 @@
  *	  --patience N	how long that may take (40)
  *	  --backoff MS	the longest pause between two sockets of a browser (1000)
  *	  --seed N		plays the same visitors again
+ *	  --via PORT	connects there; the pages are still the other port's
+ *	  --skew MS		the visitors' clocks are off by up to so much, each by his own, and
+ *					the server's may jump: ids that it refuses for it are made anew
+ *	  --mischief N	of a hundred messages so many go twice, late, out of order, or on
+ *					another way
+ *	  --marked N	of a hundred views so many say SPOIL0 or SPOILF in their titles
  *
  * SIGUSR1 resets half of the sockets.  The ledger has a line a view: id, true
  * visible ms, last n, acked, stored, ended by its visitor, gone for good, ms
  * from the last report that was acknowledged to the end, code of a final refusal,
- * when it ended and when `stored` came (ms since the epoch, 0: not).
+ * when it ended and when `stored` came (ms since the epoch, 0: not), and by how
+ * many ms the driver itself was late, at most, while the view lasted.
  * The last line of the output is "settled N of N", and the status 0, when
  * nothing is left to be said.
  */
@@ -29,7 +36,7 @@
 
 #define SWEEP_MS 10
 
-Rules  rules = {.visitors = 100, .backoff_ms = 1000};
+Rules  rules = {.visitors = 100, .backoff_ms = 1000, .skew_ms = -1};
 Totals totals;
 
 static volatile sig_atomic_t resets;
@@ -49,7 +56,9 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 		{"port", required_argument, NULL, 'p'},		{"ledger", required_argument, NULL, 'l'},
 		{"visitors", required_argument, NULL, 'v'}, {"seconds", required_argument, NULL, 's'},
 		{"patience", required_argument, NULL, 'w'}, {"backoff", required_argument, NULL, 'b'},
-		{"seed", required_argument, NULL, 'r'},		{NULL, 0, NULL, 0}};
+		{"seed", required_argument, NULL, 'r'},		{"via", required_argument, NULL, 'i'},
+		{"skew", required_argument, NULL, 'k'},		{"mischief", required_argument, NULL, 'm'},
+		{"marked", required_argument, NULL, 'x'},	{NULL, 0, NULL, 0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -77,16 +86,30 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 			case 'r':
 				rules.seed = strtoull(optarg, NULL, 10);
 				break;
+			case 'i':
+				rules.via = atol(optarg);
+				break;
+			case 'k':
+				rules.skew_ms = atol(optarg);
+				break;
+			case 'm':
+				rules.mischief = atol(optarg);
+				break;
+			case 'x':
+				rules.marked = atol(optarg);
+				break;
 			default:
 				return false;
 		}
 	}
+	if (rules.via == 0)
+		rules.via = rules.port;
 	return rules.port > 0 && *path && rules.visitors > 0 && rules.backoff_ms > 0 && optind == argc;
 }
 
 /* One turn over everybody; how many have nothing left to say. */
 static long
-sweep(Visitor *visitors, int64_t now)
+sweep(Visitor *visitors, int64_t now, int64_t late)
 {
 	long settled = 0;
 	bool reset = resets;
@@ -96,7 +119,7 @@ sweep(Visitor *visitors, int64_t now)
 	{
 		if (reset && visitor_roll(&visitors[i], 2))
 			visitor_reset(&visitors[i]);
-		visitor_sweep(&visitors[i], now);
+		visitor_sweep(&visitors[i], now, late);
 		settled += visitor_settled(&visitors[i]);
 	}
 	return settled;
@@ -108,6 +131,7 @@ main(int argc, char **argv)
 	struct sigaction action = {.sa_handler = on_usr1};
 	const char		*path = NULL;
 	long			 seconds = 6, patience = 40, settled;
+	int64_t			 now, last;
 	Visitor			*visitors;
 
 	if (getrandom(&rules.seed, sizeof rules.seed / 2, 0) < 0 ||
@@ -124,25 +148,28 @@ main(int argc, char **argv)
 	}
 	printf("seed %" PRIu64 "\n", rules.seed);
 	fflush(stdout);
-	rules.until = now_us() + seconds * 1000000;
+	last = now_us();
+	rules.until = last + seconds * 1000000;
 	for (long i = 0; i < rules.visitors; i++)
 		visitor_init(&visitors[i], (int) i);
 	do
 	{
 		wire_wait(SWEEP_MS);
-		rules.settling = now_us() >= rules.until;
-		settled = sweep(visitors, now_us());
+		now = now_us();
+		rules.settling = now >= rules.until;
+		settled = sweep(visitors, now, now - last - SWEEP_MS * 1000);
+		last = now;
 	} while (!rules.settling ||
-			 (settled < rules.visitors && now_us() < rules.until + patience * 1000000));
+			 (settled < rules.visitors && now < rules.until + patience * 1000000));
 	if (!ledger_write(path, now_us()))
 	{
 		perror(path);
 		return 2;
 	}
 	printf("views %ld sockets %ld deaths %ld watchdogs %ld notes %ld refused %ld errors %ld "
-		   "repeats %ld pages %ld\n",
+		   "repeats %ld pages %ld renamed %ld\n",
 		   totals.views, totals.sockets, totals.deaths, totals.watchdogs, totals.notes,
-		   totals.refused, totals.errors, totals.repeats, totals.pages);
+		   totals.refused, totals.errors, totals.repeats, totals.pages, totals.renamed);
 	printf("settled %ld of %ld\n", settled, rules.visitors);
 	return settled == rules.visitors ? 0 : 1;
 }

@@ -13,22 +13,33 @@ View *ledger;
 View *
 view_new(Visitor *v, int64_t now)
 {
-	View	*view = calloc(1, sizeof *view);
-	uint64_t ms = (uint64_t) wall_ms(), a = visitor_roll(v, UINT64_MAX),
-			 b = visitor_roll(v, UINT64_MAX);
+	View *view = calloc(1, sizeof *view);
 
 	if (view == NULL)
 		abort();
-	snprintf(view->id, sizeof view->id, "%08x-%04x-7%03x-%04x-%012llx", (unsigned) (ms >> 16),
-			 (unsigned) (ms & 0xffff), (unsigned) (a & 0xfff),
-			 (unsigned) (0x8000 | (a >> 12 & 0x3fff)), (unsigned long long) (b & 0xffffffffffff));
+	view->seed[0] = visitor_roll(v, UINT64_MAX);
+	view->seed[1] = visitor_roll(v, UINT64_MAX);
+	if (rules.marked && visitor_roll(v, 100) < (uint64_t) rules.marked)
+		view->mark = visitor_roll(v, 2) ? "SPOIL0" : "SPOILF";
 	view->page = v->number;
 	view->born = view->since = view->reported = view->heard = now;
+	view_stamp(v, view);
 	view->shown = true;
 	view->earlier = ledger;
 	ledger = view;
 	totals.views++;
 	return view;
+}
+
+void
+view_stamp(const Visitor *v, View *view)
+{
+	int64_t	 born = wall_ms() - (now_us() - view->born) / 1000;
+	uint64_t ms = (uint64_t) (born + v->skew + v->offset), a = view->seed[0], b = view->seed[1];
+
+	snprintf(view->id, sizeof view->id, "%08x-%04x-7%03x-%04x-%012llx", (unsigned) (ms >> 16),
+			 (unsigned) (ms & 0xffff), (unsigned) (a & 0xfff),
+			 (unsigned) (0x8000 | (a >> 12 & 0x3fff)), (unsigned long long) (b & 0xffffffffffff));
 }
 
 void
@@ -53,10 +64,11 @@ view_message(const View *view, const char *type, bool whole, char *text)
 					  type, view->id, view->n, view->shown ? "visible" : "hidden", visible,
 					  visible / 2, visible / 4, (long long) view->elapsed / 1000);
 	if (whole)
-		length += snprintf(text + length, MESSAGE_LIMIT - (size_t) length,
-						   ",\"url\":\"http://127.0.0.1:%ld/page/%d\",\"title\":\"Page %d\","
-						   "\"navigation\":\"navigate\",\"language\":\"en\",\"time_zone\":\"UTC\"",
-						   rules.port, view->page % 50, view->page % 50);
+		length +=
+			snprintf(text + length, MESSAGE_LIMIT - (size_t) length,
+					 ",\"url\":\"http://127.0.0.1:%ld/page/%d\",\"title\":\"Page %d%s\","
+					 "\"navigation\":\"navigate\",\"language\":\"en\",\"time_zone\":\"UTC\"",
+					 rules.port, view->page % 50, view->page % 50, view->mark ? view->mark : "");
 	if (view->ended)
 		length +=
 			snprintf(text + length, MESSAGE_LIMIT - (size_t) length, ",\"reason\":\"closed\"");
@@ -75,10 +87,11 @@ ledger_write(const char *path, int64_t now)
 	{
 		int64_t end = view->ended || view->gone ? view->since : now;
 
-		fprintf(file, "%s,%lld,%d,%d,%d,%d,%d,%lld,%s,%lld,%lld\n", view->id,
+		fprintf(file, "%s,%lld,%d,%d,%d,%d,%d,%lld,%s,%lld,%lld,%lld\n", view->id,
 				(long long) view->visible / 1000, view->n, view->acked, view->stored, view->ended,
 				view->gone, (long long) (end - view->heard) / 1000, view->refused,
-				(long long) view->ended_wall, (long long) view->stored_wall);
+				(long long) view->ended_wall, (long long) view->stored_wall,
+				(long long) view->stall / 1000);
 	}
 	return fclose(file) == 0;
 }

@@ -58,12 +58,15 @@ visitor_init(Visitor *v, int number)
 	v->line = (Line){.fd = -1, .owner = v};
 	v->beacon = (Line){.fd = -1, .note = true, .owner = v};
 	v->begins = now_us() + between(v, 0, 1000);
+	if (rules.skew_ms > 0)
+		v->skew = between(v, -rules.skew_ms, rules.skew_ms) / MS;
 }
 
 bool
 visitor_settled(const Visitor *v)
 {
-	return rules.settling && v->live == NULL && v->pending == NULL && v->noted == NULL;
+	return rules.settling && v->live == NULL && v->pending == NULL && v->noted == NULL &&
+		   v->shelved == 0;
 }
 
 /* The socket is no more; the next one comes after a while. */
@@ -73,6 +76,7 @@ leave_socket(Visitor *v, bool reset, int64_t pause)
 	line_close(&v->line, reset);
 	v->step = STEP_AWAY;
 	v->known = false;
+	v->adrift = false;
 	v->unanswered = 0;
 	v->retry = now_us() + pause;
 }
@@ -98,6 +102,15 @@ visitor_reset(Visitor *v)
 
 /* --- what is said -------------------------------------------------------------- */
 
+/* A view has its name from the moment on at which something is said about it. */
+static void
+name(Visitor *v, View *view)
+{
+	if (!view->said)
+		view_stamp(v, view);
+	view->said = true;
+}
+
 /* Says it as the view stands; false when the socket is gone. */
 static bool
 say(Visitor *v, View *view, const char *type, bool whole)
@@ -107,7 +120,10 @@ say(Visitor *v, View *view, const char *type, bool whole)
 
 	if (v->step != STEP_OPEN)
 		return false;
+	name(v, view);
 	length = view_message(view, type, whole, text);
+	if (rules.mischief && mischief_keeps(v, view, type[0] == 'v', text, length))
+		return true;
 	if (v->unanswered == 0)
 		v->unanswered = now_us();
 	if (!line_frame(&v->line, 1, text, (size_t) length))
@@ -115,7 +131,8 @@ say(Visitor *v, View *view, const char *type, bool whole)
 		visitor_lost(v);
 		return false;
 	}
-	return true;
+	mischief_sweep(v, true, now_us());
+	return v->step == STEP_OPEN;
 }
 
 /* How the live view stands now; on a new socket it is announced again. */
@@ -154,20 +171,25 @@ post(Visitor *v, View *only)
 
 	if (v->beacon.fd >= 0)
 		return false;
-	body[length++] = '[';
 	for (View *view = only ? only : v->pending; view && count < NOTE_MESSAGES;
 		 view = only ? NULL : view->next)
 	{
 		if (count++)
 			body[length++] = ',';
+		name(v, view);
 		length += view_message(view, "end", true, body + length);
 	}
-	body[length++] = ']';
+	return visitor_post(v, body, length);
+}
+
+bool
+visitor_post(Visitor *v, const char *messages, int length)
+{
 	v->letter_length = snprintf(v->letter, sizeof v->letter,
 								"POST /_view/note HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n"
 								"Origin: http://127.0.0.1:%ld\r\nContent-Type: text/plain\r\n"
-								"Connection: close\r\nContent-Length: %d\r\n\r\n%.*s",
-								rules.port, rules.port, length, length, body);
+								"Connection: close\r\nContent-Length: %d\r\n\r\n[%.*s]",
+								rules.port, rules.port, length + 2, length, messages);
 	totals.notes++;
 	v->noted_at = now_us();
 	return line_open(&v->beacon);
@@ -182,11 +204,24 @@ visitor_noted(Visitor *v, int status)
 	line_close(&v->beacon, false);
 	v->noted = NULL;
 	if (view == NULL)
+	{
+		if (v->letter_again)
+		{
+			v->letter_again = false;
+			line_open(&v->beacon);
+			v->noted_at = now_us();
+		}
 		return;
+	}
 	if (status == 204)
 	{
-		view->acked = view->gone = true;
-		view->heard = view->since;
+		view->gone = true;
+		/* Where the time in its id may be refused, 204 does not say that it was taken. */
+		if (rules.skew_ms < 0 || view->acked)
+		{
+			view->acked = true;
+			view->heard = view->since;
+		}
 		return;
 	}
 	view->next = v->pending;
@@ -222,6 +257,7 @@ vanish(Visitor *v, bool reset)
 	view->gone = true;
 	view->ended_wall = wall_ms();
 	v->live = NULL;
+	v->shelved = 0;
 	leave_socket(v, reset, between(v, 0, 300));
 }
 
@@ -308,8 +344,14 @@ static void
 greeting(Visitor *v, const char *text)
 {
 	const char *beat = strstr(text, "\"heartbeat\":");
+	const char *clock = strstr(text, "\"now\":");
+	int64_t		waited = (now_us() - v->unanswered) / MS;
 	View	   *view = v->pending;
 
+	/* A hello that is heard late says nothing about so small a difference. */
+	v->offset = clock ? atoll(clock + strlen("\"now\":")) - wall_ms() - v->skew : 0;
+	if (llabs(v->offset) <= waited)
+		v->offset = 0;
 	v->step = STEP_OPEN;
 	v->unanswered = 0;
 	v->greeted = now_us();
@@ -351,12 +393,40 @@ forget(Visitor *v, View *view)
 		v->live = NULL;
 }
 
+/*
+ * The server's clock is another: the view gets a new time and keeps its random bits.
+ * If that does not help, the next hello tells the time.
+ */
+static void
+rename_view(Visitor *v, View *view)
+{
+	totals.renamed++;
+	view->said = false;
+	if (view == v->live)
+		v->known = false;
+	if (v->adrift)
+	{
+		leave_socket(v, false, 0);
+		return;
+	}
+	v->adrift = true;
+	if (view == v->live)
+		report(v, view->shown);
+	else
+		say(v, view, "end", true);
+}
+
 static void
 refused(Visitor *v, View *view, const char *text)
 {
 	char code[sizeof view->refused];
 
 	field(text, "code", code, sizeof code);
+	if (strcmp(code, "clock") == 0 && rules.skew_ms >= 0)
+	{
+		rename_view(v, view);
+		return;
+	}
 	if (strcmp(code, "unknown_view") == 0)
 	{
 		if (view == v->live)
@@ -396,12 +466,12 @@ visitor_heard(Visitor *v, const char *text)
 	char		id[37];
 	View	   *view;
 
-	v->unanswered = 0;
 	if (says(text, "hello"))
 	{
 		greeting(v, text);
 		return;
 	}
+	v->unanswered = 0;
 	if (says(text, "error"))
 	{
 		if (totals.errors++ < 5)
@@ -414,11 +484,15 @@ visitor_heard(Visitor *v, const char *text)
 		return;
 	if (says(text, "refused"))
 	{
-		refused(v, view, text);
+		/* What went astray was overtaken: another page is there, or the end. */
+		if (!rules.mischief || n >= view->n)
+			refused(v, view, text);
 		return;
 	}
 	v->failures = 0;
 	view->acked = true;
+	if (n > view->answered)
+		view->answered = n;
 	if (n >= view->n)
 		view->heard = view->ended ? view->since : view->reported;
 	if (says(text, "stored") && view->ended && n >= view->n)
@@ -453,8 +527,10 @@ live_on(Visitor *v, int64_t now)
 }
 
 void
-visitor_sweep(Visitor *v, int64_t now)
+visitor_sweep(Visitor *v, int64_t now, int64_t late)
 {
+	if (v->live && late > v->live->stall)
+		v->live->stall = late;
 	if (v->beacon.fd >= 0 && now - v->noted_at > NOTE_MS * MS)
 		visitor_noted(v, 0);
 	if (v->live)
@@ -470,6 +546,7 @@ visitor_sweep(Visitor *v, int64_t now)
 		else if (v->step == STEP_AWAY && v->failures == 0)
 			v->retry = now;
 	}
+	mischief_sweep(v, false, now);
 	/* The answer may have gone to another connection: the next page asks again. */
 	if (rules.settling && v->step == STEP_OPEN && v->pending && now - v->greeted > PAGE_MS * MS)
 	{

@@ -32,7 +32,7 @@ wire_init(void)
 bool
 line_open(Line *line)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rules.port)};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rules.via)};
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.ptr = line};
 	int				   one = 1;
 

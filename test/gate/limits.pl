@@ -23,7 +23,7 @@ my $gate = Pageviews::Gate->start('limits', '-c', 8, '-i', 20000);
 
 $gate->empty;
 my @inside = map { $gate->visitor } 1 .. 8;
-my ($turned) = $gate->attack([ $gate->upgrade ], patience => 3);
+my ($turned) = $gate->attack([ $gate->upgrade ], patience => 60);
 
 ok($turned->{ended} && $turned->{bytes} eq '', 'the ninth is hung up on before it is read') or diag(Pageviews::Gate::shown($turned));
 my $before = $gate->processor;
@@ -97,7 +97,7 @@ subtest 'a worker that does not read' => sub {
 			$client->send_message(Pageviews::Client::message($long, 'view'));
 		}
 	}
-	my ($newcomer) = $stuck->attack([ $stuck->upgrade ], enough => qr/\r\n\r\n/, patience => 5);
+	my ($newcomer) = $stuck->attack([ $stuck->upgrade ], enough => qr/\r\n\r\n/, patience => 60);
 
 	is($newcomer->{status}, 503, 'newcomers are turned away');
 	cmp_ok(scalar @inside, '<', 400, '... before it holds more than it may');
@@ -108,7 +108,7 @@ subtest 'a worker that does not read' => sub {
 	{
 		for (1 .. 20)
 		{
-			my $message = eval { $client->expect(type => 'ack', timeout => 10) } // last;
+			my $message = eval { $client->expect(type => 'ack', timeout => 60) } // last;
 
 			$heard++;
 		}
@@ -155,7 +155,7 @@ subtest 'each visitor of a proxy' => sub {
 	$_->drop for grep { $_ } @three, @others;
 	for my $nonsense ('', 'x' x 2000, ',' x 500, '999.1.1.1', "1.2.3.4\t,\t", 'unknown', '[::1]:80')
 	{
-		my ($answer) = $proxied->attack([ $proxied->upgrade('X-Forwarded-For' => $nonsense) ], enough => qr/\r\n\r\n/, patience => 3);
+		my ($answer) = $proxied->attack([ $proxied->upgrade('X-Forwarded-For' => $nonsense) ], enough => qr/\r\n\r\n/, patience => 60);
 
 		ok($answer->{ended} || $answer->{status}, 'an X-Forwarded-For that is nonsense does no harm: ' . substr $nonsense, 0, 20);
 	}

@@ -68,7 +68,7 @@ $gate->refuses(
 	[ 'a body longer than its length is refused, or cut', $gate->note('[]hello', length => 2), 0, 204, 400 ]);
 is(scalar(() = $gate->reports =~ /^message .* name=evil /mg), 0, 'what a wrong Origin says is not heard');
 
-my ($answer) = $gate->attack([ $gate->note('[]') ], patience => 3);
+my ($answer) = $gate->attack([ $gate->note('[]') ], patience => 60);
 
 like($answer->{bytes}, qr/^Access-Control-Allow-Origin: \Q$gate->{origin}\E\r$/m, 'the page of another origin of the list may read the answer');
 unlike($answer->{bytes}, qr/^Access-Control-Allow-Origin: \*/m, '... and nobody else');
@@ -93,14 +93,13 @@ push @slow, [ 'a request behind a body does not spin', $gate->note($gate->ends(1
   [ 'an upgrade behind a body does not spin', $gate->note($gate->ends(1)) . $gate->upgrade ],
   [ 'half a request behind a body does not spin', $gate->note($gate->ends(1)) . 'GET /' ];
 my $before = $gate->processor;
-my @answers = $gate->attack([ map { $_->[1] } @slow ], patience => 10, pause => 0.3);
+my @answers = $gate->attack([ map { $_->[1] } @slow ], patience => 60, pause => 0.3);
 my $used = $gate->processor - $before;
 
 for (0 .. $#slow)
 {
-	my $limit = $_ == 2 ? 9.5 : 8;
-
-	ok($answers[$_]{ended} && $answers[$_]{seconds} < $limit, $slow[$_][0]) or diag(Pageviews::Gate::shown($answers[$_]));
+	# The time that each has is 5 s; the one that drips would take 18 s.
+	ok($answers[$_]{ended} && $answers[$_]{seconds} < 17, $slow[$_][0]) or diag(Pageviews::Gate::shown($answers[$_]));
 }
 is($answers[3]{status}, 503, '... but answered with 503, so that its page keeps it');
 like($answers[3]{bytes}, qr/^Retry-After: \d+\r$/m, '... and told when to come again');
@@ -116,7 +115,7 @@ my @behind = $gate->attack(
 		$gate->note($gate->ends(1)) x 5, $gate->note('[]') . $next,
 		$gate->note('hello') . $next, [ $gate->note($gate->ends(1)), $next ]
 	],
-	patience => 1.5,
+	patience => 60,
 	keep => 1);
 
 ok($gate->sleeps, 'with requests behind answered bodies, and nobody hanging up, the listener sleeps');

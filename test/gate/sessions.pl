@@ -58,7 +58,7 @@ like($script->{cookies}[0] // '', qr/^\Q@{[ $cookie =~ m{^([^.]+\.1\.[^.]+\.)} ]
 my $again = $gate->ask('/_view/client.js', "Cookie: $cookie", "If-None-Match: $script->{headers}{etag}");
 
 ok($again->{status} == 304 && @{ $again->{cookies} }, '... and also when it has not changed');
-my ($note) = $gate->attack([ $gate->note($gate->ends(1), headers => [ Cookie => $cookie, 'User-Agent' => 'a note' ]) ], patience => 3);
+my ($note) = $gate->attack([ $gate->note($gate->ends(1), headers => [ Cookie => $cookie, 'User-Agent' => 'a note' ]) ], patience => 60);
 
 is($gate->reported(qr/^opened \d+ session=(\S+) note=1 agent=a note$/m), $session, 'a note is of the session of its cookie');
 

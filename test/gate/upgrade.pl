@@ -106,7 +106,7 @@ $listed->stands(origin => 'https://shop.example');
 
 # --- 200 failed upgrades leave nothing behind --------------------------------------------------------
 
-my @failed = $gate->attack([ map { $gate->upgrade($_ % 2 ? (Upgrade => 'h2c') : ('Sec-WebSocket-Version' => 8)) } 1 .. 200 ], patience => 5);
+my @failed = $gate->attack([ map { $gate->upgrade($_ % 2 ? (Upgrade => 'h2c') : ('Sec-WebSocket-Version' => 8)) } 1 .. 200 ], patience => 60);
 
 is(scalar(grep { $_->{ended} } @failed), 200, 'two hundred failed upgrades all end');
 unlike($gate->reports, qr/^closed 0 /m, 'and none of them is reported as the end of a socket that never was');

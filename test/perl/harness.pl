@@ -32,7 +32,7 @@ for my $test (@ARGV)
 	my @lines;
 	my $parser = TAP::Parser->new(
 		{
-			exec => [ 'timeout', '-k', '10', '240', $^X, (map { ('-I', abs_path($_)) } grep { -d } @INC), $test ],
+			exec => [ 'timeout', '-k', '10', '600', $^X, (map { ('-I', abs_path($_)) } grep { -d } @INC), $test ],
 			merge => 1
 		});
 

@@ -60,8 +60,9 @@ is((live($view))[0], 'focused', 'a resume reaches the tracker');
 sleep 0.4;
 my $after = (live($view))[1];
 
+# From where it was, and for no longer than it has been since it began.
 cmp_ok($after, '>=', 690, 'engagement is measured again after a resume');
-cmp_ok($after, '<', 1500, '... from where it was');
+cmp_ok($after, '<=', 1000 * (time - $view->{born}) - 400, '... without the pause');
 $visitor->end_view($view, visible => 712, focused => 400, active => 350, scroll => 80);
 my $row = $node->row($view->{view});
 
@@ -115,10 +116,12 @@ for my $how (qw(drop reset close))
 	my $seen = (time - $lost->{born}) * 1000;
 
 	$dying->$how;
+	my $latest = (time - $lost->{born}) * 1000;
 	my $gone = $node->ended_row($lost->{view});
 
 	is($gone->{end_reason}, 'lost', "a view whose socket dies is stored ($how)");
-	cmp_ok(abs($gone->{engagement_ms} - $seen), '<', 100, '... credited up to the death')
+	# Its listener may hear of either end a moment late: 100 ms, and more on a busy machine.
+	ok($gone->{engagement_ms} > $seen - 500 && $gone->{engagement_ms} < $latest + 500, '... credited up to the death')
 	  or diag("$gone->{engagement_ms} instead of $seen");
 }
 

@@ -177,13 +177,13 @@ my $answer = $client->receive;
 
 isnt($answer ? $answer->{type} : 'closed', 'ack', 'nobody reports pages of another host than its own');
 $node->set_now(allowed_origins => 'https://example.com, https://*.example.org');
-Pageviews::Cluster::eventually('another origin is allowed', 10,
+Pageviews::Cluster::eventually('another origin is allowed', 60,
 	sub { ($node->visitor(origin => 'https://example.com')->{status} // 0) == 101 });
 is($node->visitor(origin => 'https://shop.example.org')->{status}, 101, 'a wildcard allows its subdomains');
 isnt($node->visitor(origin => 'https://example.org.evil.example')->{status} // 0, 101, '... and nobody else');
 isnt($node->visitor(origin => 'http://example.com')->{status} // 0, 101, 'another scheme is another origin');
 $node->set_now(allowed_origins => '');
-Pageviews::Cluster::eventually('it is refused again', 10,
+Pageviews::Cluster::eventually('it is refused again', 60,
 	sub { ($node->visitor(origin => 'https://example.com')->{status} // 0) != 101 });
 
 # --- requests that are none of ours ------------------------------------------------------------------

@@ -24,7 +24,7 @@ my $report = Pageviews::Cluster::load_finish($load);
 is("$report->{acked} $report->{closed} $report->{failures}", "$count $count 0", 'all of them close at once');
 $bystander->say_view($watched, 'state', visible => 100);
 pass('the next visitor is heard meanwhile');
-$node->becomes("SELECT count(*) = $count FROM pageviews.views WHERE ended_at IS NOT NULL", 'all of them are stored', 30);
+$node->becomes("SELECT count(*) = $count FROM pageviews.views WHERE ended_at IS NOT NULL", 'all of them are stored');
 note(sprintf '%.1f s from the first close to the last row', time - $started);
 is($node->value("SELECT count(DISTINCT view_id) || ' ' || count(*) FILTER (WHERE end_reason = 'lost') FROM pageviews.views WHERE ended_at IS NOT NULL"),
 	"$count $count", '... each once, each as lost');

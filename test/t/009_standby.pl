@@ -30,7 +30,7 @@ my $open = $visitor->begin('/open_at_failover');
 
 $primary->stop('immediate');
 $standby->promote;
-$standby->wait_ready(20);
+$standby->wait_ready;
 pass('after its promotion it listens');
 my $moved = $standby->visitor(cookie => $visitor->cookie);
 my $second = $moved->begin('/promoted');

@@ -15,7 +15,7 @@ my $closed = $visitor->begin('/closed', props => { plan => 'pro' });
 
 $visitor->end_view($closed, visible => 1234);
 $old->safe_psql('postgres', 'SELECT pageviews.rotate_cookie_key()');
-Pageviews::Cluster::eventually('the new key signs', 10, sub {
+Pageviews::Cluster::eventually('the new key signs', 60, sub {
 	my $cookie = $old->http('GET', '/_view/client.js')->{cookies}[0] =~ s/^[^=]+=([^;]+).*/$1/r;
 
 	$old->value("SELECT pageviews.verify_cookie('$cookie', array_agg(key_id), array_agg(secret)) IS NOT NULL FROM (SELECT * FROM pageviews.cookie_keys ORDER BY created_at DESC LIMIT 1) k") eq 't';
@@ -24,7 +24,7 @@ is($old->visitor(cookie => $first_cookie)->{status}, 101, 'the key before still 
 my $open = $visitor->begin('/open');
 
 $visitor->say_view($open, 'state', visible => 400);
-ok(Pageviews::Cluster::eventually('the open view is stored as it stands', 10, sub { $old->row($open->{view}, 0) }), 'a view is open');
+ok(Pageviews::Cluster::eventually('the open view is stored as it stands', 60, sub { $old->row($open->{view}, 0) }), 'a view is open');
 
 # A month long ago, as a site has that has collected for a while.
 $old->safe_psql('postgres', <<'SQL');

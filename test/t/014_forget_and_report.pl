@@ -22,7 +22,7 @@ my $other = $node->visitor;
 my $kept = $other->begin('/kept');
 
 is($node->value("SELECT pageviews.forget_session('$session') > 0"), 't', 'forget_session says what it erased');
-Pageviews::Cluster::eventually('the open view is gone', 10,
+Pageviews::Cluster::eventually('the open view is gone', 60,
 	sub { $node->value("SELECT count(*) FROM pageviews.live_views WHERE session_id = '$session'") eq '0' });
 is($node->value("SELECT count(*) FROM pageviews.live_views"), '1', 'nobody else is forgotten');
 $visitor->send_message(Pageviews::Client::message($open, 'end', reason => 'closed', visible => 5));
@@ -52,10 +52,10 @@ my $before = $fresh->();
 
 is(session_of($cookie), $mine, 'the key signs');
 $node->safe_psql('postgres', 'SELECT pageviews.rotate_cookie_key()');
-Pageviews::Cluster::eventually('the listener has the new key', 10, sub { $fresh->() ne $before });
+Pageviews::Cluster::eventually('the listener has the new key', 60, sub { $fresh->() ne $before });
 is(session_of($cookie), $mine, 'after a rotation the key before still verifies');
 $node->safe_psql('postgres', 'SELECT pageviews.rotate_cookie_key()');
-ok(eval { Pageviews::Cluster::eventually('the oldest key is gone', 10, sub { session_of($cookie) ne $mine }) },
+ok(eval { Pageviews::Cluster::eventually('the oldest key is gone', 60, sub { session_of($cookie) ne $mine }) },
 	'after another one it does not');
 
 # --- rights ----------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
 my ($out, $error) = run_command([ 'nginx', '-q', '-p', $folder, '-c', "$folder/nginx.conf", '-e', "$folder/error.log" ]);
 
 is($error, '', 'nginx takes it');
-Pageviews::Cluster::eventually('nginx answers', 10, sub { curl("https://127.0.0.1:$port/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}') eq '200' });
+Pageviews::Cluster::eventually('nginx answers', 60, sub { curl("https://127.0.0.1:$port/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}') eq '200' });
 my $script = curl('-i', "https://127.0.0.1:$port/_view/client.js");
 
 like($script, qr{^HTTP/\S+ 200}, 'the tracker comes through nginx');
@@ -86,7 +86,7 @@ kill 'TERM', $pid;
 chmod 0600, "$folder/key.pem";
 $node->set_now(ssl_cert_file => "$folder/cert.pem", ssl_key_file => "$folder/key.pem");
 ok( eval {
-		Pageviews::Cluster::eventually('TLS', 15, sub { curl("https://127.0.0.1:$web/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}') eq '200' });
+		Pageviews::Cluster::eventually('TLS', 60, sub { curl("https://127.0.0.1:$web/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}') eq '200' });
 	},
 	'with a certificate it speaks TLS');
 my $own = curl('-i', '-v', '--tlsv1.2', '--tls-max', '1.2', "https://127.0.0.1:$web/_view/client.js");
@@ -96,7 +96,7 @@ like($own, qr/^Set-Cookie: .*; Secure/mi, '... and its cookies are Secure');
 like(upgrade($web), qr/"type":"hello"/, '... and its sockets work');
 $node->set_now(ssl_min_protocol_version => 'TLSv1.3');
 ok( eval {
-		Pageviews::Cluster::eventually('TLS 1.3 only', 15, sub {
+		Pageviews::Cluster::eventually('TLS 1.3 only', 60, sub {
 			curl('--tlsv1.2', '--tls-max', '1.2', "https://127.0.0.1:$web/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}') eq '000'
 			  && curl("https://127.0.0.1:$web/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}') eq '200';
 		});
@@ -120,7 +120,7 @@ $node->set_now(ssl_cert_file => "$folder/nowhere.pem");
 $node->logged(qr/nowhere\.pem/, $mark, 'a certificate that is not there is told of');
 is(curl("https://127.0.0.1:$web/_view/healthz", '-o', '/dev/null', '-w', '%{http_code}'), '200', '... and the one before goes on');
 $node->set_now(ssl_cert_file => '', ssl_key_file => '');
-Pageviews::Cluster::eventually('plain http again', 15, sub { $node->healthy });
+Pageviews::Cluster::eventually('plain http again', 60, sub { $node->healthy });
 pass('without one it speaks plain http again');
 $node->stop;
 done_testing();

@@ -80,13 +80,13 @@ my $open = $other->begin('/open', state => 'hidden', visible => 400, elapsed => 
 for my $view ($long, $open)
 {
 	$node->becomes("SELECT count(*) = 1 FROM pageviews.views WHERE view_id = '$view->{view}' AND ended_at IS NULL",
-		"a view is stored as it stands", 10);
+		"a view is stored as it stands");
 }
 $visitor->send_message(Pageviews::Client::message($long, 'end', reason => 'closed', visible => 2500));
 is($visitor->expect(type => 'refused', view => $long->{view})->{code}, 'rejected', 'its end cannot be stored');
 is($node->value("SELECT sqlstate FROM pageviews.rejected WHERE view_id = '$long->{view}'"), '23514', '... and is set aside');
 my $rejected = time;
-my $row = $node->ended_row($long->{view}, 15);
+my $row = $node->ended_row($long->{view});
 
 is(($row // {})->{end_reason}, 'recovered', 'its open row is closed');
 is(($row // {})->{engagement_ms}, 400, '... with the engagement of the last checkpoint');
@@ -114,7 +114,7 @@ $node->becomes(
 	'their rows, 4 ms each, are stored, though a transaction may take 2 s', 40);
 # Where they were not, this tells whether they are lost.
 no_trigger();
-Pageviews::Cluster::eventually('nothing waits', 10, sub { $node->stats->{queue_length} == 0 });
+Pageviews::Cluster::eventually('nothing waits', 60, sub { $node->stats->{queue_length} == 0 });
 my $after = $node->stats;
 
 is($after->{views_rejected}, $before->{views_rejected}, 'nothing is set aside');

@@ -26,7 +26,7 @@ sub stop_with_open
 	$node->start;
 	is($node->value(q(SELECT count(*) FROM pageviews.views WHERE end_reason = 'shutdown')) - $before,
 		$views, "$what: all $views open views are stored");
-	$node->wait_ready(60);
+	$node->wait_ready;
 }
 
 # The standby that nobody is.
@@ -34,21 +34,21 @@ $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->set(batch_size => 50);
 $node->adjust_conf('postgresql.conf', 'synchronous_standby_names', "'nobody'");
 $node->restart;
-$node->wait_ready(60);
+$node->wait_ready;
 stop_with_open(1000, 'small batches and no standby', sub { $node->stop('fast') });
 
-# A trigger that computes stands for a slow machine: 50 rows take 150 ms.
+# A trigger that computes stands for a slow machine: 400 rows take a second, and more on one that is slow indeed.
 $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE until timestamptz := clock_timestamp() + interval '3 ms';
+DECLARE until timestamptz := clock_timestamp() + interval '2.5 ms';
 BEGIN WHILE clock_timestamp() < until LOOP NULL; END LOOP; RETURN NEW; END $$;
 CREATE TRIGGER slowly BEFORE INSERT ON pageviews.views FOR EACH ROW EXECUTE FUNCTION public.slowly();
 SQL
-stop_with_open(500, 'many slow batches', sub { $node->stop('fast') });
+stop_with_open(400, 'many slow batches', sub { $node->stop('fast') });
 $node->set(batch_size => 1000);
 $node->restart;
-$node->wait_ready(60);
-stop_with_open(400, 'one slow batch', sub { $node->stop('fast') });
+$node->wait_ready;
+stop_with_open(400, 'a few slow batches', sub { $node->stop('fast') });
 
 # A stopping postmaster signals each child twice, by its number and by its group's,
 # and the second one may come late.

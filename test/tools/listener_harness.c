@@ -16,6 +16,7 @@
  *	  -k LIST		kept parameters (utm_*)		-r PREFIX	path prefix (/_view)
  *	  -T CERT,KEY	TLS, PEM files				-s N		SameSite (0 Lax, 1 Strict, 2 None)
  *	  -g			respect GPC					-d			demo site
+ *	  -S			sandbox
  *	  -m			mute: no answers			-q			do not print messages and connections
  *
  * Lines on its standard input are commands: busy, take, mute, speak, configure
@@ -336,7 +337,7 @@ main(int argc, char **argv)
 	setvbuf(stdin, NULL, _IONBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	set_defaults();
-	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:gdmq")) != -1)
+	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:gdSmq")) != -1)
 	{
 		switch (option)
 		{
@@ -375,6 +376,9 @@ main(int argc, char **argv)
 				break;
 			case 'd':
 				config.demo = true;
+				break;
+			case 'S':
+				config.sandbox = true;
 				break;
 			case 'm':
 				mute = true;

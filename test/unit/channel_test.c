@@ -194,6 +194,7 @@ TEST(a_configuration_survives_the_channel)
 	sent.u.configure.max_connections = 10;
 	sent.u.configure.heartbeat = 1000;
 	sent.u.configure.ping_interval = 1000;
+	sent.u.configure.sandbox = true;
 	sent.u.configure.tls_certificate = (Text){pem, sizeof pem};
 	sent.u.configure.tls_key = (Text){pem, sizeof pem};
 	length = command_encode(&sent, body, sizeof body);
@@ -202,6 +203,7 @@ TEST(a_configuration_survives_the_channel)
 	CHECK_INT(got.u.configure.keys[1].id, 9);
 	CHECK_INT(got.u.configure.keys[1].secret[31], 5);
 	CHECK_INT(got.u.configure.tls_key.length, CERTIFICATE_LIMIT);
+	CHECK(got.u.configure.sandbox);
 
 	sent.u.configure.key_count = 0;
 	length = command_encode(&sent, body, sizeof body);

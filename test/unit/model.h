@@ -86,8 +86,7 @@ typedef struct ModelView
 	int64_t	  credit; /* for the loss */
 	int		  scroll;
 	Micros	  told_at;
-	int64_t	  began_before; /* ms: age when it began */
-	Micros	  began_at;
+	Micros	  began; /* by its id, and not after it was heard of */
 	EndReason lost_reason;
 	Who		  owner;
 	int		  path;
@@ -102,6 +101,7 @@ typedef struct ModelView
 	ModelRow  row;
 	bool	  known; /* in the cache of recent views */
 	int64_t	  known_revision;
+	Micros	  known_began;
 	int64_t	  known_order;
 } ModelView;
 
@@ -280,7 +280,7 @@ static inline void
 model_tell(ModelView *view, const ViewMessage *message, int64_t covered, Micros at)
 {
 	int64_t wall = model.now.wall - (model.now.monotonic - at) / 1000 - uuid_v7_time(&view->id);
-	int64_t steady = (at - view->began_at + view->began_before * 1000) / 1000;
+	int64_t steady = (at - view->began) / 1000;
 	int64_t age = least(most(0, most(wall, steady) + 5000), FIGURE_LIMIT);
 	int64_t gap = view->told.gap;
 

@@ -49,7 +49,7 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	ModelConnection *connection = model_connection(who);
 	Uuid			 id = view->id;
 
-	if (age > VIEW_AGE_LIMIT_MS || -age > VIEW_AHEAD_LIMIT_MS)
+	if (!view->known && (age > VIEW_AGE_LIMIT_MS || -age > VIEW_AHEAD_LIMIT_MS))
 		return model_refuse(view, VIEW_REFUSED_CLOCK);
 	if (!model_has_room() || (message->kind == MESSAGE_VIEW && !model_has_slot()))
 		return model_refuse(view, VIEW_REFUSED_BUSY);
@@ -58,11 +58,11 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	*view = (ModelView){.id = id,
 						.known = view->known,
 						.known_revision = view->known_revision,
+						.known_began = view->known_began,
 						.known_order = view->known_order};
 	view->session = connection->session;
 	view->scroll = -1;
-	view->began_at = model.now.monotonic;
-	view->began_before = age;
+	view->began = view->known ? view->known_began : least(model.now.monotonic - age * 1000, at);
 	view->written = -1;
 	view->path = message->page.path.data[1] - 'a';
 	view->title = model_title(message);
@@ -87,24 +87,34 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	return VIEW_ACCEPTED;
 }
 
+/* Who hears that its row is stored: a note's answer is over before that. */
+static inline Who
+model_asker(const ModelView *view, Who who)
+{
+	if (!model_connection(who)->note)
+		return who;
+	return view->place == WAITING ? view->row.who : view->owner;
+}
+
 /* A later message of a view that is held or waits. */
 static inline void
 model_go_on(ModelView *view, const ViewMessage *message, int64_t covered, Who who, Micros at)
 {
 	ModelConnection *connection = model_connection(who);
+	Who				 asker = model_asker(view, who);
 
 	if (message->described && model_title(message) != 0)
 		view->title = model_title(message);
 	model_tell(view, message, covered, at);
 	if (message->kind == MESSAGE_END)
 	{
-		model_end(view, message->reason, who);
+		model_end(view, message->reason, asker);
 		return;
 	}
 	if (view->place == WAITING && !model_has_slot())
 	{
 		model_credit(view, at);
-		model_write(view, END_LOST, who);
+		model_write(view, END_LOST, asker);
 		return;
 	}
 	if (view->place == WAITING)
@@ -168,7 +178,7 @@ model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who 
 	{
 		verdict = VIEW_REPEATED;
 		if (end && view->place == WAITING)
-			view->row.who = who;
+			view->row.who = model_asker(view, who);
 	}
 	else if (ended && !end)
 		verdict = VIEW_REFUSED_ENDED;
@@ -264,6 +274,8 @@ model_settle(ModelView *view, bool rejected)
 	int		   known = 0;
 
 	view->row.there = false;
+	if (!view->known)
+		view->known_began = view->began;
 	view->known_revision =
 		view->known ? most(view->known_revision, view->row.revision) : view->row.revision;
 	view->known = true;

@@ -32,7 +32,7 @@ add(Recent *recent, uint32_t number, int64_t revision, bool rejected)
 {
 	Uuid id = id_of(number);
 
-	recent_add(recent, &id, revision, rejected);
+	recent_add(recent, &id, revision, rejected, 0);
 }
 
 TEST(a_full_cache_forgets_the_oldest_and_nothing_else)

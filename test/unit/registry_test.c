@@ -352,6 +352,78 @@ TEST(a_server_clock_set_back_takes_no_time_from_open_views)
 	world_stop();
 }
 
+/* An id is taken when it lies a little ahead: that must not cost its view its time. */
+TEST(a_view_whose_id_lies_ahead_keeps_its_time)
+{
+	Uuid		  id;
+	ConnectionRef socket;
+
+	world_start();
+	id = view_id_at(1, VIEW_AHEAD_LIMIT_MS - 1000);
+	socket = open_socket(0);
+	say(socket, a_view(id, 1, PAGE_VISIBLE, 0));
+	later(30000);
+	say(socket, an_end(id, 2, 30000));
+	CHECK_INT(waiting_row(id).engagement, 30000);
+	world_stop();
+}
+
+/* A new name would make a second row of it. */
+TEST(a_stored_view_keeps_its_name_when_the_server_clock_is_set_back)
+{
+	Uuid		  id;
+	ConnectionRef socket;
+
+	for (int as_leftover = 0; as_leftover < 2; as_leftover++)
+	{
+		world_start();
+		id = view_id(1);
+		socket = open_socket(0);
+		say(socket, a_view(id, 1, PAGE_VISIBLE, 0));
+		later(20000);
+		close_it(socket, CLOSE_RESET, 0);
+		later(10000);
+		tick();
+		store_all(false);
+		world.now.wall -= 3600 * 1000;
+		later(1000);
+		socket = open_socket(1);
+		if (as_leftover)
+			CHECK_STRING(say(socket, a_leftover(id, 3, 25000)), "ack");
+		else
+		{
+			CHECK_STRING(say(socket, a_view(id, 2, PAGE_VISIBLE, 24000)), "ack");
+			later(1000);
+			CHECK_STRING(say(socket, an_end(id, 3, 25000)), "ack");
+		}
+		CHECK_INT(waiting_row(id).engagement, 25000);
+		world_stop();
+	}
+}
+
+TEST(a_note_does_not_take_the_answer_from_an_open_socket)
+{
+	Uuid		  id;
+	ConnectionRef socket;
+
+	/* The note comes second, comes first, knows more. */
+	for (int way = 0; way < 3; way++)
+	{
+		world_start();
+		id = view_id(1);
+		socket = open_socket(0);
+		say(socket, a_view(id, 1, PAGE_VISIBLE, 0));
+		if (way != 1)
+			say(socket, an_end(id, 2, 0));
+		CHECK_STRING(say(open_note(0), a_leftover(id, way == 2 ? 3 : 2, 0)), "ack");
+		world.listening = socket;
+		world.answers[0] = '\0';
+		store_all(false);
+		CHECK_STRING(world.answers, "stored");
+		world_stop();
+	}
+}
+
 TEST(a_gap_that_pongs_covered_is_given_back)
 {
 	Uuid		  id;
@@ -449,6 +521,9 @@ main(int argc, char **argv)
 	RUN(a_clock_that_is_off_is_refused_and_mended);
 	RUN(a_hostile_clock_bends_only_its_own_view);
 	RUN(a_server_clock_set_back_takes_no_time_from_open_views);
+	RUN(a_view_whose_id_lies_ahead_keeps_its_time);
+	RUN(a_stored_view_keeps_its_name_when_the_server_clock_is_set_back);
+	RUN(a_note_does_not_take_the_answer_from_an_open_socket);
 	RUN(a_gap_that_pongs_covered_is_given_back);
 	RUN(a_long_view_is_checkpointed_only_when_it_changed);
 	return unit_finish();

@@ -14,7 +14,7 @@ view_of_age(int64_t age, PageState state)
 	View		view;
 
 	view_begin(&view, &message, &session, view_texts_new(&message.page, text_of("agent")),
-			   world.now.monotonic, world.now);
+			   view_origin(&id, world.now.monotonic, world.now), world.now.monotonic, world.now);
 	return view;
 }
 

@@ -23,7 +23,7 @@ use constant GUID => '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 use constant { TEXT => 1, BINARY => 2, CLOSE => 8, PING => 9, PONG => 10 };
 
 my $json = JSON::PP->new->canonical->utf8;
-our $patience = 10;    # seconds, for whatever should come soon
+our $patience = 60;    # seconds, for whatever should come soon
 
 # Opens a socket and shakes hands.  port; host, path, origin, cookie, protocol,
 # agent, version, headers (a list of lines), hello (0: do not wait for it).

@@ -101,6 +101,24 @@ sub eventually
 	}
 }
 
+# Whether what `$code` measures, seconds, is below a limit in one of three tries: a
+# busy machine only adds to it, so the best try is the nearest to the truth.
+sub fast_enough
+{
+	my ($name, $limit, $code) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my @took;
+
+	for (1 .. 3)
+	{
+		push @took, sprintf '%.3f', $code->();
+		note("$name: $took[-1] s");
+		last if $took[-1] < $limit;
+	}
+	return ok($took[-1] < $limit, "$name: " . join(', ', @took) . ' s')
+	  || diag("none of them is below $limit s");
+}
+
 # Whether the listener answers 200 on healthz right now.
 sub healthy
 {
@@ -113,7 +131,7 @@ sub wait_ready
 {
 	my ($self, $seconds) = @_;
 
-	eventually('the listener answers', $seconds // 20, sub { $self->healthy });
+	eventually('the listener answers', $seconds // 60, sub { $self->healthy });
 }
 
 # The figures of pageviews.worker_stats, one snapshot, by name.
@@ -139,7 +157,7 @@ sub becomes
 	my ($self, $query, $name, $seconds) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $last;
-	my $deadline = time + ($seconds // 20);
+	my $deadline = time + ($seconds // 60);
 
 	for (;;)
 	{
@@ -160,7 +178,7 @@ sub row
 	my $json;
 
 	eval {
-		eventually("the row of $id", $seconds // 10,
+		eventually("the row of $id", $seconds // 60,
 			sub { $json = $self->safe_psql('postgres', "SELECT to_json(v) FROM pageviews.views v WHERE view_id = '$id'") });
 	} or return undef;
 	return JSON::PP->new->decode($json);
@@ -172,13 +190,13 @@ sub ended_row
 	my ($self, $id, $seconds) = @_;
 
 	eval {
-		eventually("the end of $id", $seconds // 20,
+		eventually("the end of $id", $seconds // 60,
 			sub { $self->value("SELECT 1 FROM pageviews.views WHERE view_id = '$id' AND ended_at IS NOT NULL") });
 	} or return undef;
 	return $self->row($id);
 }
 
-# The law that holds at any moment: no view that was announced is unaccounted for.
+# The law that holds at any moment: no view that was announced is unaccounted for; ok() or not.
 sub conserved
 {
 	my ($self, $name) = @_;
@@ -187,9 +205,9 @@ sub conserved
 	my $sum = 0;
 
 	$sum += $s->{"views_$_"} for qw(stored rejected open lost queued refused dropped);
-	is($sum, $s->{views_announced}, $name // 'every announced view is accounted for')
-	  or diag(JSON::PP->new->canonical->pretty->encode($s));
-	return $s;
+	return 1 if is($sum, $s->{views_announced}, $name // 'every announced view is accounted for');
+	diag(JSON::PP->new->canonical->pretty->encode($s));
+	return 0;
 }
 
 # Nothing lost, nothing twice: the table has as many views as were announced.
@@ -271,7 +289,7 @@ sub logged
 	my ($self, $pattern, $from, $name, $seconds) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $found = eval {
-		eventually("a log line like $pattern", $seconds // 20,
+		eventually("a log line like $pattern", $seconds // 60,
 			sub { PostgreSQL::Test::Utils::slurp_file($self->logfile, $from) =~ $pattern });
 	};
 

@@ -1,9 +1,19 @@
 # What can break under a cluster while visitors come and go, by name.
 #
-# A fault is a hash: name; seconds, how long visitors come; work, which breaks
-# things until it is told that the time is over and leaves everything mended;
-# forgets, when the worker's memory does not survive it.  This file holds the
-# list and what faults have in common; the faults are in Pageviews/Faults/.
+# A fault is a hash:
+#
+#	name
+#	seconds		how long visitors come
+#	work		breaks things until the time is over, and leaves everything mended
+#	move		does so once, within a second or two: what the random mix draws from
+#	before		prepares the cluster; is called with it, the fault, and the seed
+#	options		for the visitors
+#	after		mends what `before` did; returns a list of what is wrong
+#	slack		ms by which the server may misjudge a view whose visitor never came back
+#	short		it is one of the short form's
+#
+# This file holds the list and what faults have in common; the faults are in
+# Pageviews/Faults/.
 
 package Pageviews::Faults;
 
@@ -16,7 +26,7 @@ use IPC::Run ();
 use Pageviews::Cluster;
 use Time::HiRes qw(time sleep);
 
-our @EXPORT = qw(fault again_and_again insist worker listener hit session session_pid started);
+our @EXPORT = qw(fault repeated again_and_again insist tell memory_lost worker listener hit session session_pid started);
 
 my @all;
 
@@ -28,20 +38,30 @@ sub fault
 	push @all, { name => $name, seconds => 7, work => $work, %o };
 }
 
+# Registers one that is a move, again and again with a pause in between.
+sub repeated
+{
+	my ($name, $pause, $move, %o) = @_;
+
+	fault($name, sub { again_and_again($_[0], $pause, $move) }, move => $move, %o);
+}
+
 sub all
 {
 	return @all;
 }
 
-# Breaks things while the visitors are there: {restarts, error}.  `fault` learns
-# from when on (counts_from) its views count, where that is not the beginning.
+# Breaks things while the visitors are there: {restarts, error, told (what to add to
+# a failure), node (the one to look at from now on)}.  `fault` learns from when on
+# (counts_from) its views count, where that is not the beginning, and when the
+# worker's memory was lost (losses: first and last moment of each, ms since the epoch).
 sub strike
 {
 	my ($fault, $node, $driver, $until) = @_;
-	my $blow = { node => $node, driver => $driver, until => $until, restarts => 0, fault => $fault };
+	my $blow = { node => $node, driver => $driver, until => $until, restarts => 0, told => [], fault => $fault };
 
 	sleep 1;
-	eval { $fault->{work}->($blow); 1 } or $blow->{error} = "the fault failed: $@";
+	eval { $fault->{work}->($blow); 1 } or ($blow->{error}) = "the fault failed: $@" =~ /(.*)/;
 	return $blow;
 }
 
@@ -67,6 +87,24 @@ sub insist
 
 	Pageviews::Cluster::eventually($query, 30, sub { defined eval { $result = $blow->{node}->value($query) } });
 	return $result;
+}
+
+# A line that a failure shows, too.
+sub tell
+{
+	my ($blow, $line) = @_;
+
+	push @{ $blow->{told} }, $line;
+}
+
+# Does what costs the worker its memory, and keeps when that was.
+sub memory_lost
+{
+	my ($blow, $code) = @_;
+	my $from = time;
+
+	$code->();
+	push @{ $blow->{fault}{losses} }, [ 1000 * $from, 1000 * time ];
 }
 
 # Pid of the worker, once there is one.

@@ -9,9 +9,11 @@ use Pageviews::Cluster;
 use Pageviews::Faults;
 use Time::HiRes qw(time sleep);
 
-fault 'none' => sub { };
+fault 'none' => sub { }, short => 1;
 
-fault 'listener SEGV' => sub { again_and_again($_[0], 1, sub { hit($_[0], SEGV => listener($_[0])) }) };
+repeated 'listener SEGV' => 1, sub { hit($_[0], SEGV => listener($_[0])) }, short => 1;
+
+repeated 'listener kill -9' => 1, sub { hit($_[0], KILL => listener($_[0])) };
 
 fault 'listener STOP' => sub {
 	my ($blow) = @_;
@@ -21,53 +23,58 @@ fault 'listener STOP' => sub {
 	Pageviews::Cluster::eventually('another listener', 20, sub { listener($blow) != $pid });
 }, seconds => 12;
 
-fault 'worker terminated' => sub {
-	again_and_again($_[0], 2, sub { insist($_[0], 'SELECT pg_terminate_backend(' . worker($_[0]) . ')'); $_[0]{restarts}++ });
-};
+repeated 'worker terminated' => 2, sub {
+	insist($_[0], 'SELECT pg_terminate_backend(' . worker($_[0]) . ')');
+	$_[0]{restarts}++;
+}, short => 1;
 
-fault 'worker cancelled' => sub {
-	again_and_again($_[0], 0.1, sub { insist($_[0], 'SELECT pg_cancel_backend(' . worker($_[0]) . ')') });
-};
+repeated 'worker cancelled' => 0.1, sub { insist($_[0], 'SELECT pg_cancel_backend(' . worker($_[0]) . ')') };
 
-fault 'backend kill -9' => sub {
-	again_and_again($_[0], 2, sub {
-		my ($blow) = @_;
-		my $session = session($blow, 'SELECT pg_backend_pid()');
+repeated 'backend kill -9' => 2, sub {
+	my ($blow) = @_;
+	my $session = session($blow, 'SELECT pg_backend_pid()');
 
-		hit($blow, KILL => session_pid($session));
+	my $pid = session_pid($session);
+
+	memory_lost($blow, sub {
+		hit($blow, KILL => $pid);
 		$session->{run}->kill_kill;
-		insist($blow, 'SELECT 1');
 	});
-}, forgets => 1;
+	insist($blow, 'SELECT 1');
+}, short => 1;
 
-fault 'worker kill -9' => sub {
-	again_and_again($_[0], 2, sub { hit($_[0], KILL => worker($_[0])); insist($_[0], 'SELECT 1') });
-}, forgets => 1;
+repeated 'worker kill -9' => 2, sub {
+	my ($blow) = @_;
+	my $pid = worker($blow);
+
+	memory_lost($blow, sub { hit($blow, KILL => $pid) });
+	insist($blow, 'SELECT 1');
+};
 
 fault 'postmaster kill -9' => sub {
 	my ($blow) = @_;
 	my $node = $blow->{node};
 	my @children = (worker($blow), listener($blow));
 
-	$node->kill9;
+	memory_lost($blow, sub { $node->kill9 });
 	Pageviews::Cluster::eventually('nothing is left over', 20, sub { !grep { Pageviews::Cluster::alive($_) } @children });
 	# Where nobody reaps orphans its pid goes on as a zombie's, and its locks with it.
 	unlink $node->data_dir . '/postmaster.pid', map { $node->host . '/.s.PGSQL.' . $node->port . $_ } '', '.lock';
 	Pageviews::Cluster::eventually('a start', 20, sub { eval { $node->start(fail_ok => 1) } });
 	started($blow);
-}, forgets => 1;
+};
 
 for my $mode (qw(immediate fast smart))
 {
-	fault "$mode stop" => sub {
-		again_and_again($_[0], 2, sub {
-			my ($blow) = @_;
+	repeated "$mode stop" => 2, sub {
+		my ($blow) = @_;
 
-			$blow->{node}->stop($mode);
-			$blow->{node}->start;
-			started($blow);
-		});
-	}, forgets => $mode eq 'immediate';
+		my $stop = sub { $blow->{node}->stop($mode) };
+
+		$mode eq 'immediate' ? memory_lost($blow, $stop) : $stop->();
+		$blow->{node}->start;
+		started($blow);
+	}, short => $mode eq 'fast';
 }
 
 1;

@@ -1,0 +1,17 @@
+/*
+ * sandbox.h
+ *	  What the listener may still ask of the kernel once it serves.
+ *
+ * Pure C: no Postgres, no libwebsockets.
+ */
+#ifndef PAGEVIEWS_SANDBOX_H
+#define PAGEVIEWS_SANDBOX_H
+
+/*
+ * Shuts this process in, for good: from now on any system call that serving does
+ * not need kills it with SIGSYS.  To be called when everything is open that will
+ * ever be opened.  Returns 0, or the errno of a system that does not allow it.
+ */
+extern int sandbox_enter(void);
+
+#endif /* PAGEVIEWS_SANDBOX_H */

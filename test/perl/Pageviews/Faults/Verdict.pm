@@ -1,0 +1,103 @@
+# Whether the visitors' ledger and the table agree.
+#
+#	lost				announced, acknowledged (or its visitor came back), and no row
+#	duplicated			more than one row
+#	beyond tolerance	engagement and truth differ by more than 150 ms; where the
+#						visitor never came back, and the time since his last report;
+#						where the driver itself was late by more than 50 ms, and that
+#	gone with the memory	a view that the worker's memory held when it was lost, and
+#						whose visitor never came back to tell of it again; where
+#						the row is there, a checkpoint's worth of time may be missing
+#	foreign				a row that nobody announced
+
+package Pageviews::Faults::Verdict;
+
+use strict;
+use warnings FATAL => 'all';
+
+use constant TOLERANCE => 150;
+use constant STALL => 50;
+use constant CHECKPOINT => 1000;
+use constant SETTLED => 5000;    # ms after its end in which a view is stored
+
+sub prepare
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', <<'EOT');
+CREATE TABLE public.ledger (
+	view uuid, truth integer, n integer, acked boolean, stored boolean, ended boolean, gone boolean,
+	unheard integer, refused text, ended_at bigint, stored_at bigint,
+	stall integer, latest boolean NOT NULL DEFAULT true);
+EOT
+}
+
+# Takes in what the visitors of one fault wrote down.
+sub take_ledger
+{
+	my ($node, $file) = @_;
+
+	$node->safe_psql('postgres', <<"EOT");
+UPDATE public.ledger SET latest = false WHERE latest;
+COPY public.ledger (view, truth, n, acked, stored, ended, gone, unheard, refused, ended_at, stored_at, stall)
+	FROM '$file' WITH (FORMAT csv);
+EOT
+}
+
+# When the memory was lost, as SQL that holds for the views l that it may have held.
+sub held_by_lost_memory
+{
+	my ($fault) = @_;
+	my $born = "('x' || left(replace(l.view::text, '-', ''), 12))::bit(48)::bigint";
+
+	return join ' OR ', 'false',
+	  map { sprintf "($born <= %d AND l.ended_at + %d >= %d)", $_->[1], SETTLED, $_->[0] } @{ $fault->{losses} // [] };
+}
+
+# Holds the latest ledger against the table: figures by name, `wrong` (a list of texts).
+sub judge
+{
+	my ($node, $fault) = @_;
+	my $held = held_by_lost_memory($fault);
+	my $since = $fault->{counts_from} // 0;
+	my ($tolerance, $stall) = (TOLERANCE, STALL);
+	my $checkpoint = CHECKPOINT + 1000;
+	my $slack = $fault->{slack} // 0;
+	my %figure;
+
+	$node->safe_psql('postgres', <<"EOT");
+DROP TABLE IF EXISTS public.verdict;
+CREATE TABLE public.verdict AS
+	SELECT l.*, v.engagement_ms, v.end_reason::text, v.revision,
+		(SELECT count(*) FROM pageviews.views AS d WHERE d.view_id = l.view) > 1 AS duplicated,
+		v.view_id IS NULL AND NOT (l.gone AND (NOT l.acked OR l.held)) AS lost,
+		v.view_id IS NULL AND l.gone AND l.acked AND l.held AS forgotten,
+		coalesce(abs(v.engagement_ms - l.truth)
+			> $tolerance + CASE WHEN l.stall > $stall THEN l.stall ELSE 0 END
+			+ CASE WHEN l.gone THEN l.unheard + $slack ELSE 0 END
+			+ CASE WHEN l.gone AND l.held THEN $checkpoint ELSE 0 END, false) AS "beyond tolerance"
+	FROM (SELECT l.*, $held AS held FROM public.ledger AS l WHERE l.latest AND l.ended_at >= $since) AS l
+	LEFT JOIN LATERAL (SELECT * FROM pageviews.views AS v WHERE v.view_id = l.view LIMIT 1) AS v ON true;
+EOT
+	@figure{qw(views lost duplicated bent forgotten vanished late refused foreign)} = split /\|/, $node->value(<<'EOT');
+SELECT count(*), count(*) FILTER (WHERE lost), count(*) FILTER (WHERE duplicated),
+	count(*) FILTER (WHERE "beyond tolerance"), count(*) FILTER (WHERE forgotten),
+	count(*) FILTER (WHERE gone AND acked AND held), coalesce(max(stall), 0),
+	(SELECT count(refused) FROM public.ledger WHERE latest),
+	(SELECT count(*) FROM pageviews.views AS v WHERE NOT EXISTS (SELECT FROM public.ledger AS l WHERE l.view = v.view_id))
+FROM public.verdict
+EOT
+	my @wrong = split /\n/, $node->value(<<'EOT');
+SELECT CASE WHEN lost THEN 'lost' WHEN duplicated THEN 'duplicated' ELSE 'beyond tolerance' END || ': ' || to_json(v)
+FROM public.verdict AS v WHERE lost OR duplicated OR "beyond tolerance"
+ORDER BY ended_at LIMIT 6
+EOT
+
+	push @wrong, "foreign: $figure{foreign} rows that nobody announced" if $figure{foreign};
+	push @wrong, "$figure{refused} views were refused" if $figure{refused};
+	push @wrong, 'nobody came' if !$figure{views};
+	push @wrong, 'not every announced view is accounted for' if !eval { $node->conserved };
+	return { %figure, wrong => \@wrong };
+}
+
+1;
