@@ -55,7 +55,7 @@ REGRESS = $(patsubst sql/%.sql,%,$(filter-out sql/pageviews--%,$(sort $(wildcard
 all: $(LISTENER)
 
 # These need no Postgres to be there yet: the first things that a newcomer types.
-ALONE = help prepare test test-faults demo lint format unit gate regress tap browser compilers
+ALONE = help prepare test test-faults demo lint format unit gate regress tap browser compilers bench
 ifneq (,$(or $(filter-out $(ALONE),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)))
 override with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -104,6 +104,10 @@ demo:
 prepare test lint format regress tap browser compilers:
 	@tools/$@
 
+# `make bench BENCH=view`: names of test/load/bench.pl.
+bench:
+	@BENCH="$(BENCH)" tools/bench
+
 # `make test-faults FAULTS="--seed 1 'listener STOP'"`: options and names of test/faults/run.pl.
 test-faults:
 	@tools/faults
@@ -115,6 +119,7 @@ help:
 	@echo 'make test        prepare, build, install, then all of these:'
 	@echo '  lint unit gate regress tap browser faults (some), and the demo'
 	@echo 'make test-faults seeded visitors while everything breaks; FAULTS= names some'
+	@echo 'make bench       how fast it is, against others, in 20 minutes; BENCH= names some'
 	@echo 'make prepare     install the missing Debian packages'
 	@echo 'make format      clang-format over the tree'
 	@echo 'make compilers   gcc and clang, warnings are errors'
