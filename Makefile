@@ -55,7 +55,8 @@ REGRESS = $(patsubst sql/%.sql,%,$(filter-out sql/pageviews--%,$(sort $(wildcard
 all: $(LISTENER)
 
 # These need no Postgres to be there yet: the first things that a newcomer types.
-ALONE = help prepare test test-faults demo lint format unit gate regress tap browser compilers bench
+ALONE = help prepare test test-faults demo lint format unit property gate regress tap browser compilers \
+	fuzz fuzz-short fuzz-corpus hostile hostile-short bench
 ifneq (,$(or $(filter-out $(ALONE),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)))
 override with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -96,6 +97,8 @@ uninstall-listener:
 # --- test and tend -----------------------------------------------------------
 include test/unit/unit.mk
 include test/gate/gate.mk
+include test/fuzz/fuzz.mk
+include test/hostile/hostile.mk
 
 # `make demo SECONDS=20 VISITORS=5`: bash keeps a variable SECONDS of its own.
 demo:
@@ -117,9 +120,12 @@ help:
 	@echo 'make install     into the Postgres of PG_CONFIG ($(PG_CONFIG))'
 	@echo 'make demo        a demo site on a private cluster; PORT= SECONDS= VISITORS='
 	@echo 'make test        prepare, build, install, then all of these:'
-	@echo '  lint unit gate regress tap browser faults (some), and the demo'
+	@echo '  lint unit gate fuzz hostile regress tap faults (some) browser, and the demo'
 	@echo 'make test-faults seeded visitors while everything breaks; FAULTS= names some'
 	@echo 'make bench       how fast it is, against others, in 20 minutes; BENCH= names some'
+	@echo 'make fuzz        a campaign of the fuzz targets; HOURS= FUZZ_TARGETS='
+	@echo 'make hostile     a campaign against the real listener; CONNECTIONS= VALGRIND=1'
+	@echo 'make property    a million random sequences against the model; SEED= SEQUENCES='
 	@echo 'make prepare     install the missing Debian packages'
 	@echo 'make format      clang-format over the tree'
 	@echo 'make compilers   gcc and clang, warnings are errors'

@@ -18,6 +18,7 @@
 
 #include "main.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
@@ -355,6 +356,17 @@ drop_powers(void)
 	(void) signal(SIGQUIT, on_terminate);
 }
 
+/*
+ * Lets libcrypto set itself up, and sees that it could: one that ran out of memory
+ * at it says so now, and crashes at the first digest.
+ */
+static bool
+prepare_crypto(void)
+{
+	return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1 &&
+		   OSSL_LIB_CTX_get0_global_default() != NULL;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -368,6 +380,8 @@ main(int argc, char **argv)
 		return EXIT_BY_HAND;
 	}
 	drop_powers();
+	if (!prepare_crypto())
+		return EXIT_NO_MEMORY;
 
 	/* The queue is finally sized by the number of connections, which nobody knows yet: room for any number. */
 	listener->channel = channel_new(CHANNEL_DESCRIPTOR, RECORD_LIMIT,

@@ -26,6 +26,7 @@
 #include "../common/channel.h"
 #include "backoff.h"
 #include "listener_log.h"
+#include "plausible.h"
 #include "sockets.h"
 #include "spawn.h"
 #include "supervisor.h"
@@ -53,6 +54,7 @@ typedef struct Listener
 	ListenerState state;
 	pid_t		  pid;		/* 0: none */
 	Micros		  start_at; /* DOWN: when to start it */
+	Micros		  started_at;
 	Backoff		  backoff;
 	uint64_t	  asked; /* sequence of the last heartbeat sent */
 	uint64_t	  answered;
@@ -211,6 +213,7 @@ start(uint16_t index, Micros now)
 	}
 	listener->state = LISTENER_STARTING;
 	listener->asked = listener->answered = 0;
+	listener->started_at = now;
 	listener->asked_at = listener->heard_at = listener->last_word_at = now;
 	wait_set_stale = true;
 }
@@ -248,13 +251,20 @@ take_ready(Reading *reading, const Event *event)
 static bool
 take_record(void *context, const uint8_t *body, size_t length)
 {
-	Reading	 *reading = context;
-	Listener *listener = &listeners[reading->index];
-	Event	  event;
+	Reading		 *reading = context;
+	Listener	 *listener = &listeners[reading->index];
+	Event		  event;
+	ListenerFacts facts = {listener->started_at, connections_each, listener->asked,
+						   listener->answered, listener->counters};
 
 	if (!event_decode(body, length, &event))
 	{
 		reading->fault = "it sent a malformed record";
+		return false;
+	}
+	if (!event_is_plausible(&event, &facts))
+	{
+		reading->fault = "it said what cannot be";
 		return false;
 	}
 	listener->last_word_at = Max(listener->last_word_at, Min(event.at, reading->now));

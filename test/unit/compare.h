@@ -2,8 +2,7 @@
  * compare.h
  *	  All that can be seen of a registry, compared with the model.
  *
- * The first difference is printed with the seed that repeats it; the rest of the
- * sequence is then of no interest.
+ * The first difference is kept; the rest of the sequence is then of no interest.
  */
 #ifndef PAGEVIEWS_TEST_COMPARE_H
 #define PAGEVIEWS_TEST_COMPARE_H
@@ -18,9 +17,8 @@ static View		  board[MODEL_VIEWS]; /* as the registry showed it last */
 static bool		  shown[MODEL_VIEWS];
 static ModelReply replies[MODEL_REPLIES];
 static int		  reply_count;
-static bool		  ordered; /* the queue's order is that of the model */
 static bool		  failed;
-static uint64_t	  seed;
+static char		  complaint[200]; /* the first difference */
 
 static inline void
 expect(int64_t actual, int64_t expected, const char *what, int view)
@@ -28,8 +26,8 @@ expect(int64_t actual, int64_t expected, const char *what, int view)
 	if (actual == expected || failed)
 		return;
 	failed = true;
-	printf("view %d: %s is %lld, the model says %lld (replay: property_test %llu)\n", view, what,
-		   (long long) actual, (long long) expected, (unsigned long long) seed);
+	snprintf(complaint, sizeof complaint, "view %d: %s is %lld, the model says %lld", view, what,
+			 (long long) actual, (long long) expected);
 }
 
 static inline Uuid
@@ -62,48 +60,81 @@ connection_of(Who who)
 	return who.life == 0 ? 0 : CONNECTION_ID((uint32_t) who.slot, (uint32_t) who.generation);
 }
 
-static inline void
-compare_texts(const ViewTexts *texts, const ModelView *view, int i)
+static inline int
+number_of(Text text)
 {
-	expect(texts->page.path.data[1] - 'a', view->path, "path", i);
-	expect(texts->page.title.length == 0 ? 0 : texts->page.title.data[1] - 'a' + 1, view->title,
-		   "title", i);
+	return text.length == 0 ? 0 : text.data[1] - 'a' + 1;
+}
+
+static inline void
+compare_who(ConnectionRef actual, Who expected, const char *what, int i)
+{
+	expect((int64_t) actual.connection, (int64_t) connection_of(expected), what, i);
+	if (expected.life == 0)
+		return;
+	expect(actual.listener, expected.listener, what, i);
+	expect(actual.life + 1, expected.life, what, i);
+}
+
+static inline void
+compare_texts(const ViewTexts *texts, const ModelPage *expected, int i)
+{
+	const PageDescription *page = &texts->page;
+
+	expect(number_of(page->path), expected->path, "path", i);
+	expect(number_of(page->title), expected->title, "title", i);
+	expect(number_of(page->name), expected->name, "name", i);
+	expect(page->navigation, expected->navigation, "navigation", i);
+	expect(page->screen_width, expected->width, "screen width", i);
+	expect(page->property_count == 0 ? 0 : number_of(page->properties[0].string),
+		   expected->property, "property", i);
+	expect(number_of(texts->user_agent), expected->agent, "user agent", i);
 }
 
 static inline void
 compare_row(const ViewRow *row, const ModelView *view, int i)
 {
-	expect(row->revision, view->row.revision, "revision", i);
-	expect(row->engagement, view->row.engagement, "engagement", i);
-	expect(row->focused, view->row.focused, "focused", i);
-	expect(row->active, view->row.active, "active", i);
-	expect(row->ended_at, view->row.ended_at, "ended_at", i);
-	expect(row->reason, view->row.reason, "reason", i);
-	expect(row->scroll, view->place == WAITING ? view->scroll : row->scroll, "scroll", i);
-	expect((int64_t) row->reply_to.connection, (int64_t) connection_of(view->row.who), "reply_to",
-		   i);
+	const ModelRow *expected = &view->row;
+
+	expect(row->revision, expected->revision, "revision", i);
+	expect(row->engagement, expected->engagement, "engagement", i);
+	expect(row->focused, expected->focused, "focused", i);
+	expect(row->active, expected->active, "active", i);
+	expect(row->started_at, uuid_v7_time(&view->id), "started_at", i);
+	expect(row->ended_at, expected->ended_at, "ended_at", i);
+	expect(row->reason, expected->reason, "reason", i);
+	expect(row->scroll, expected->scroll, "scroll", i);
 	expect(row->session.bytes[0], view->session, "session", i);
+	compare_who(row->reply_to, expected->who, "reply_to", i);
+	compare_texts(row->texts, &expected->page, i);
 	expect(row->active <= row->focused && row->focused <= row->engagement, true, "order of figures",
 		   i);
-	if (view->place == WAITING)
-		compare_texts(row->texts, view, i);
 }
 
 static inline void
 compare_view(const View *view, const ModelView *expected, int i)
 {
+	int64_t since = expected->credit;
+
+	if (expected->place == OPEN && expected->state != PAGE_HIDDEN)
+		since = (model.now.monotonic - expected->told_at) / 1000;
 	expect(view->phase, expected->place == LOST ? VIEW_LOST : VIEW_OPEN, "phase", i);
 	expect(view->state, expected->state, "state", i);
 	expect(view->n, expected->n, "n", i);
 	expect(view->reported.elapsed, expected->told.elapsed, "elapsed", i);
 	expect(view->reported.visible, expected->told.visible, "visible", i);
+	expect(view->reported.focused, expected->told.focused, "focused", i);
+	expect(view->reported.active, expected->told.active, "active", i);
 	expect(view->reported.gap, expected->told.gap, "gap", i);
 	expect(view->gap_credit, expected->given_back, "gap credit", i);
 	expect(view->lost_credit, expected->credit, "lost credit", i);
+	expect(view_engagement(view, model.now.monotonic), model_engagement(expected, since),
+		   "engagement now", i);
 	expect(view->session.bytes[0], expected->session, "session", i);
 	expect(view->scroll, expected->scroll, "scroll", i);
-	expect((int64_t) view->owner.connection, (int64_t) connection_of(expected->owner), "owner", i);
-	compare_texts(view->texts, expected, i);
+	expect(view->origin, expected->began, "origin", i);
+	compare_who(view->owner, expected->owner, "owner", i);
+	compare_texts(view->texts, &expected->page, i);
 }
 
 static inline void
@@ -121,6 +152,10 @@ compare_counts(void)
 	expect((int64_t) c.dropped, model_fate(DROPPED), "dropped", -1);
 	expect((int64_t) (c.stored + c.rejected + c.open + c.lost + c.queued + c.refused + c.dropped),
 		   (int64_t) c.announced, "conservation", -1);
+	expect((int64_t) c.messages, model.verdicts[VIEW_ACCEPTED], "messages", -1);
+	expect((int64_t) c.repeated, model.verdicts[VIEW_REPEATED], "repeated", -1);
+	for (int verdict = VIEW_REFUSED_CLOCK; verdict <= VIEW_REFUSED_REJECTED; verdict++)
+		expect((int64_t) c.refused_by[verdict], model.verdicts[verdict], "refused by", -1);
 	expect(registry_full(registry), !model_has_slot() || !model_has_room(), "full", -1);
 }
 
@@ -137,6 +172,7 @@ compare_replies(void)
 		expect(a->n, e->n, "answered n", i);
 		expect(a->what, e->what, "answer", i);
 		expect(a->to.listener, e->to.listener, "answered listener", i);
+		expect(a->to.life, e->to.life, "answered life", i);
 		expect((int64_t) connection_of(a->to), (int64_t) connection_of(e->to),
 			   "answered connection", i);
 	}
@@ -147,14 +183,14 @@ compare_deadline(void)
 {
 	Micros deadline = INT64_MAX;
 
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 	{
 		const ModelView *view = &model.views[i];
 
 		if (view->place == LOST)
-			deadline = least(deadline, view->lost_since + MODEL_LINGER);
+			deadline = least(deadline, view->lost_since + model.linger);
 		if ((view->place == OPEN || view->place == LOST) && view->checked)
-			deadline = least(deadline, view->checked_since + MODEL_CHECKPOINT);
+			deadline = least(deadline, view->checked_since + model.checkpoint);
 	}
 	expect(registry_deadline(registry), deadline, "deadline", -1);
 }
@@ -168,7 +204,7 @@ compare_queue(void)
 	int64_t		   order = 0;
 	Micros		   oldest = INT64_MAX;
 
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 	{
 		expected += model.views[i].row.there;
 		if (model.views[i].row.there)
@@ -176,7 +212,7 @@ compare_queue(void)
 	}
 	expect(count, expected, "rows", -1);
 	expect(queue_oldest(queue), oldest, "oldest row", -1);
-	for (uint32_t i = 0; i < count && ordered; i++)
+	for (uint32_t i = 0; i < count; i++)
 	{
 		const ModelView *view = &model.views[rows[i]->view.bytes[15]];
 
@@ -192,12 +228,12 @@ compare(void)
 	int on_board[MODEL_IDS];
 
 	memset(on_board, -1, sizeof on_board);
-	for (int slot = 0; slot < MODEL_VIEWS; slot++)
+	for (int slot = 0; slot < model.view_limit; slot++)
 	{
 		if (shown[slot])
 			on_board[board[slot].id.bytes[15]] = slot;
 	}
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 	{
 		const ModelView	  *view = &model.views[i];
 		const ViewRow	  *row = queue_find(queue, &view->id);
@@ -213,7 +249,10 @@ compare(void)
 			compare_row(row, view, i);
 		expect(entry != NULL, view->known, "known", i);
 		if (entry != NULL)
+		{
 			expect(entry->revision, view->known_revision, "known revision", i);
+			expect(entry->origin, view->known_began, "known origin", i);
+		}
 	}
 	compare_queue();
 	compare_counts();

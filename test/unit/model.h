@@ -12,16 +12,15 @@
 
 #include "../../src/worker/registry.h"
 
-#define MODEL_IDS		 12
-#define MODEL_LISTENERS	 2
-#define MODEL_SLOTS		 3
-#define MODEL_VIEWS		 3
-#define MODEL_QUEUE		 5
-#define MODEL_RECENT	 2
-#define MODEL_LINGER	 (10 * MICROS_PER_SECOND)
-#define MODEL_CHECKPOINT (30 * MICROS_PER_SECOND)
-#define MODEL_REPLIES	 32
-#define MODEL_SESSIONS	 4
+/* The largest world; each sequence lives in one of its own size, at most this. */
+#define MODEL_IDS		12
+#define MODEL_LISTENERS 2
+#define MODEL_SLOTS		3
+#define MODEL_VIEWS		3
+#define MODEL_QUEUE		5
+#define MODEL_RECENT	3
+#define MODEL_REPLIES	32
+#define MODEL_SESSIONS	4
 
 typedef enum Place
 {
@@ -56,8 +55,21 @@ typedef struct ModelConnection
 	bool note;
 	int	 generation;
 	int	 session;
+	int	 agent;
 	int	 live; /* index of a view, or -1 */
 } ModelConnection;
+
+/* What a page says of itself, by number; 0 is nothing said. */
+typedef struct ModelPage
+{
+	int path;
+	int title;
+	int name;
+	int navigation;
+	int width;
+	int property;
+	int agent;
+} ModelPage;
 
 typedef struct ModelRow
 {
@@ -68,6 +80,8 @@ typedef struct ModelRow
 	int64_t	  active;
 	int64_t	  ended_at;
 	EndReason reason;
+	int		  scroll;
+	ModelPage page;
 	Who		  who;
 	int64_t	  order;
 	Micros	  put_at;
@@ -89,8 +103,7 @@ typedef struct ModelView
 	Micros	  began; /* by its id, and not after it was heard of */
 	EndReason lost_reason;
 	Who		  owner;
-	int		  path;
-	int		  title;
+	ModelPage page;
 	Micros	  lost_since;
 	int64_t	  lost_order;
 	bool	  checked; /* in line for a checkpoint */
@@ -118,11 +131,21 @@ static struct
 	ModelView		views[MODEL_IDS];
 	ModelConnection connections[MODEL_LISTENERS][MODEL_SLOTS];
 	int				lives[MODEL_LISTENERS];
+	int				ids; /* in use in this world, and so on */
+	int				listeners;
+	int				slots;
+	int				view_limit;
+	int				queue_limit;
+	int				recent_limit;
+	Micros			linger;
+	Micros			checkpoint;
 	Moment			now;
+	int				minted; /* ids so far */
 	int64_t			order;
 	int64_t			announced;
 	WallMillis forgotten[MODEL_SESSIONS + 1]; /* when each session was, at the latest; 0 never */
 	int64_t	   ghosts[FATE_COUNT]; /* views that were counted so, and their ids forgotten */
+	int64_t	   verdicts[VIEW_REFUSED_REJECTED + 1]; /* messages */
 	ModelReply replies[MODEL_REPLIES];
 	int		   reply_count;
 } model;
@@ -134,7 +157,7 @@ model_count(Place place)
 {
 	int count = 0;
 
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 		count += model.views[i].place == place;
 	return count;
 }
@@ -144,7 +167,7 @@ model_fate(Fate fate)
 {
 	int64_t count = model.ghosts[fate];
 
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 		count += model.views[i].place == AWAY && model.views[i].fate == fate;
 	return count;
 }
@@ -152,13 +175,13 @@ model_fate(Fate fate)
 static inline bool
 model_has_slot(void)
 {
-	return model_count(OPEN) + model_count(LOST) < MODEL_VIEWS;
+	return model_count(OPEN) + model_count(LOST) < model.view_limit;
 }
 
 static inline bool
 model_has_room(void)
 {
-	return model_count(OPEN) + model_count(LOST) + model_count(WAITING) < MODEL_QUEUE;
+	return model_count(OPEN) + model_count(LOST) + model_count(WAITING) < model.queue_limit;
 }
 
 /* The connection of this name if it is still that one, or NULL. */
@@ -193,6 +216,15 @@ most(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* Visible time, with what is given back for gaps and credited for a loss. */
+static inline int64_t
+model_engagement(const ModelView *view, int64_t credit)
+{
+	int64_t seen = least(view->told.visible + view->given_back, view->told.elapsed);
+
+	return least(seen + credit, FIGURE_LIMIT);
+}
+
 /* The row of a view as it stands goes to the queue, in the place of an older one. */
 static inline void
 model_write(ModelView *view, EndReason reason, Who who)
@@ -210,8 +242,9 @@ model_write(ModelView *view, EndReason reason, Who who)
 	row->revision = 4 * view->n + rank;
 	row->reason = reason;
 	row->who = who;
-	row->engagement = least(
-		least(view->told.visible + view->given_back, view->told.elapsed) + credit, FIGURE_LIMIT);
+	row->scroll = view->scroll;
+	row->page = view->page;
+	row->engagement = model_engagement(view, credit);
 	row->focused = view->told.focused;
 	if (view->state == PAGE_FOCUSED)
 		row->focused = least(row->focused + credit, FIGURE_LIMIT);

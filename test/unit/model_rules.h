@@ -34,11 +34,44 @@ model_refuse(ModelView *view, ViewVerdict verdict)
 	return verdict;
 }
 
-/* The title, by its number, from the 't' and a letter; 0 when there is none. */
+/* Texts are one letter and another that counts: "ta", "tb"; 0 when there is none. */
 static inline int
-model_title(const ViewMessage *message)
+model_number(Text text)
 {
-	return message->page.title.length == 0 ? 0 : message->page.title.data[1] - 'a' + 1;
+	return text.length == 0 ? 0 : text.data[1] - 'a' + 1;
+}
+
+static inline ModelPage
+model_page(const PageDescription *page)
+{
+	return (ModelPage){
+		.path = model_number(page->path),
+		.title = model_number(page->title),
+		.name = model_number(page->name),
+		.navigation = (int) page->navigation,
+		.width = page->screen_width,
+		.property = page->property_count == 0 ? 0 : model_number(page->properties[0].string)};
+}
+
+/* What is said later wins, what is left out stays; where a page is and how one came there stays. */
+static inline void
+model_describe(ModelView *view, const ViewMessage *message)
+{
+	ModelPage  later = model_page(&message->page);
+	ModelPage *page = &view->page;
+
+	if (!message->described)
+		return;
+	if (later.title != 0)
+		page->title = later.title;
+	if (later.name != 0)
+		page->name = later.name;
+	if (later.width != 0)
+		page->width = later.width;
+	if (later.property != 0)
+		page->property = later.property;
+	if (page->navigation == 0)
+		page->navigation = later.navigation;
 }
 
 /* A view that is not there begins, or is told of when it is over. */
@@ -64,8 +97,8 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	view->scroll = -1;
 	view->began = view->known ? view->known_began : least(model.now.monotonic - age * 1000, at);
 	view->written = -1;
-	view->path = message->page.path.data[1] - 'a';
-	view->title = model_title(message);
+	view->page = model_page(&message->page);
+	view->page.agent = connection->agent;
 	model_tell(view, message, 0, at);
 	view->given_back = 0;
 	if (message->kind == MESSAGE_END)
@@ -103,8 +136,7 @@ model_go_on(ModelView *view, const ViewMessage *message, int64_t covered, Who wh
 	ModelConnection *connection = model_connection(who);
 	Who				 asker = model_asker(view, who);
 
-	if (message->described && model_title(message) != 0)
-		view->title = model_title(message);
+	model_describe(view, message);
 	model_tell(view, message, covered, at);
 	if (message->kind == MESSAGE_END)
 	{
@@ -138,12 +170,15 @@ model_go_on(ModelView *view, const ViewMessage *message, int64_t covered, Who wh
 		model_changed(view);
 }
 
-/* The page has moved on from the view that lives on its socket. */
+/* The page of a socket has moved on from the view that lives there, to this one. */
 static inline void
-model_leave(ModelConnection *connection, Who who, Micros at)
+model_left(const Uuid *to, Who who, Micros at)
 {
-	ModelView *other = &model.views[connection->live];
+	ModelConnection *connection = model_connection(who);
+	ModelView		*other = connection->live < 0 ? NULL : &model.views[connection->live];
 
+	if (other == NULL || memcmp(&other->id, to, sizeof other->id) == 0)
+		return;
 	model_credit(other, at);
 	model_end(other, END_NAVIGATED, who);
 }
@@ -168,7 +203,7 @@ model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who 
 	{
 		verdict = VIEW_REFUSED_REJECTED;
 		if (moves_on)
-			model_leave(connection, who, at);
+			model_left(&view->id, who, at);
 		if (message->described && !view->erased)
 			model_refuse(view, verdict);
 	}
@@ -187,13 +222,14 @@ model_message(ModelView *view, const ViewMessage *message, int64_t covered, Who 
 	else
 	{
 		if (moves_on)
-			model_leave(connection, who, at);
+			model_left(&view->id, who, at);
 		if (nowhere)
 			verdict = model_begin(view, message, who, at);
 		else
 			model_go_on(view, message, covered, who, at);
 	}
 
+	model.verdicts[verdict]++;
 	if (verdict > VIEW_REPEATED)
 		model_reply(who, view, message->n, 100 + verdict);
 	else
@@ -208,16 +244,16 @@ model_due(bool lost)
 {
 	ModelView *due = NULL;
 
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 	{
 		ModelView *view = &model.views[i];
 
 		if (lost ? view->place != LOST : view->place != LOST && view->place != OPEN)
 			continue;
-		if (lost && view->lost_since + MODEL_LINGER > model.now.monotonic)
+		if (lost && view->lost_since + model.linger > model.now.monotonic)
 			continue;
 		if (!lost &&
-			(!view->checked || view->checked_since + MODEL_CHECKPOINT > model.now.monotonic))
+			(!view->checked || view->checked_since + model.checkpoint > model.now.monotonic))
 			continue;
 		if (due == NULL ||
 			(lost ? view->lost_order < due->lost_order : view->checked_order < due->checked_order))
@@ -254,7 +290,7 @@ model_close(Who who, EndReason reason, Micros until)
 static inline void
 model_died(int listener, Micros at)
 {
-	for (int slot = 0; slot < MODEL_SLOTS; slot++)
+	for (int slot = 0; slot < model.slots; slot++)
 	{
 		ModelConnection *connection = &model.connections[listener][slot];
 
@@ -280,14 +316,14 @@ model_settle(ModelView *view, bool rejected)
 		view->known ? most(view->known_revision, view->row.revision) : view->row.revision;
 	view->known = true;
 	view->known_order = ++model.order;
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 	{
 		known += model.views[i].known;
 		if (model.views[i].known &&
 			(oldest == NULL || model.views[i].known_order < oldest->known_order))
 			oldest = &model.views[i];
 	}
-	if (known > MODEL_RECENT)
+	if (known > model.recent_limit)
 		oldest->known = false;
 	if (view->place == WAITING || rejected)
 	{
@@ -305,7 +341,7 @@ model_forget(int session)
 	uint32_t count = 0;
 
 	model.forgotten[session] = most(model.forgotten[session], model.now.wall);
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 	{
 		ModelView *view = &model.views[i];
 
@@ -325,7 +361,7 @@ model_forget(int session)
 static inline void
 model_shutdown(void)
 {
-	for (int i = 0; i < MODEL_IDS; i++)
+	for (int i = 0; i < model.ids; i++)
 	{
 		ModelView *view = &model.views[i];
 		Who		   owner = view->owner;

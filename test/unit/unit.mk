@@ -34,5 +34,22 @@ build/unit/listener_sandbox: build/test/unit/listener_sandbox.o \
 
 -include build/test/unit/listener_sandbox.d $(UNIT_OBJS:.o=.d) $(UNIT_TESTS:%.c=build/unit/%.d)
 
+# The property tests once more, optimised and without sanitizers: a million sequences.
+PROPERTY_TESTS = $(sort $(wildcard test/unit/*property_test.c))
+PROPERTY_OBJS = $(patsubst %.c,build/property/%.o,$(filter-out src/listener/%,$(PURE_SOURCES)))
+PROPERTY_PROGRAMS = $(PROPERTY_TESTS:test/unit/%.c=build/property/%)
+
+build/property/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g $(STRICT) $(LISTENER_CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(PROPERTY_PROGRAMS): build/property/%: build/property/test/unit/%.o $(PROPERTY_OBJS)
+	$(CC) -o $@ $^ -lcrypto
+
+-include $(PROPERTY_OBJS:.o=.d) $(PROPERTY_TESTS:%.c=build/property/%.d)
+
+property: $(PROPERTY_PROGRAMS)
+	@SEQUENCES='$(SEQUENCES)' SEED='$(SEED)' tools/property $(PROPERTY_PROGRAMS)
+
 unit: $(UNIT_PROGRAMS)
 	@tools/unit $(UNIT_PROGRAMS)

@@ -196,7 +196,8 @@ sub ended_row
 	return $self->row($id);
 }
 
-# The law that holds at any moment: no view that was announced is unaccounted for; ok() or not.
+# The law that holds at any moment: no view that was announced is unaccounted for; ok() or
+# not.  Returns the figures when it holds.
 sub conserved
 {
 	my ($self, $name) = @_;
@@ -205,9 +206,9 @@ sub conserved
 	my $sum = 0;
 
 	$sum += $s->{"views_$_"} for qw(stored rejected open lost queued refused dropped);
-	return 1 if is($sum, $s->{views_announced}, $name // 'every announced view is accounted for');
+	return $s if is($sum, $s->{views_announced}, $name // 'every announced view is accounted for');
 	diag(JSON::PP->new->canonical->pretty->encode($s));
-	return 0;
+	return undef;
 }
 
 # Nothing lost, nothing twice: the table has as many views as were announced.

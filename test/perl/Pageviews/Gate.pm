@@ -32,6 +32,7 @@ use constant COUNTERS => qw(connections upgrades notes messages scripts refused_
   refused_busy refused_origin refused_request refused_message ping_timeouts);
 
 our $patience = 60;    # seconds, for whatever should come soon
+our $program = FOLDER . '/pageviews_listener';
 my %alive;             # harnesses and listeners to be killed, whatever becomes of the test
 
 $SIG{PIPE} = 'IGNORE';
@@ -59,8 +60,7 @@ sub start
 		$ENV{ASAN_OPTIONS} = 'abort_on_error=0:detect_leaks=0:detect_stack_use_after_return=1';
 		$ENV{UBSAN_OPTIONS} = 'print_stacktrace=1';
 		# Whoever kills the test kills the harness, and with it the listener.
-		exec { 'setpriv' } qw(setpriv --pdeathsig KILL --), FOLDER . '/harness', @options,
-		  FOLDER . '/pageviews_listener'
+		exec { 'setpriv' } qw(setpriv --pdeathsig KILL --), FOLDER . '/harness', @options, $program
 		  or POSIX::_exit(127);
 	}
 	close $commands;

@@ -1,0 +1,40 @@
+# Hostile connections against the real listener, with an honest visitor beside
+# them.  Part of the Makefile.
+#
+#	make hostile-short						5,000, as part of `make test`
+#	make hostile CONNECTIONS=200000			a campaign, under the sanitizers
+#	make hostile CONNECTIONS=5000 VALGRIND=1	the same program as users run it, under valgrind
+#	make hostile SEED=...					the same connections again
+
+CONNECTIONS ?= 200000
+HOSTILE_SOURCES = $(sort $(wildcard test/hostile/*.c)) src/common/text.c
+HOSTILE_OBJS = $(HOSTILE_SOURCES:%.c=build/hostile/%.o)
+
+build/hostile/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g $(STRICT) -D_GNU_SOURCE -MMD -MP -c -o $@ $<
+
+build/hostile/hostile: $(HOSTILE_OBJS)
+	$(CC) -o $@ $(HOSTILE_OBJS) -lssl -lcrypto
+
+build/hostile/failing.so: test/hostile/memory/failing.c test/hostile/memory/failing.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 $(STRICT) -shared -fPIC -fno-builtin -o $@ $<
+
+build/hostile/memory: build/hostile/test/hostile/memory/driver.o build/hostile/test/hostile/attack.o \
+		$(COMMON_SOURCES:%.c=build/hostile/%.o)
+	$(CC) -o $@ $^ -lcrypto
+
+build/hostile/slow: $(addprefix build/hostile/test/hostile/,slow/slow.o honest.o attack.o)
+	$(CC) -o $@ $^ -lssl -lcrypto
+
+-include $(HOSTILE_OBJS:.o=.d)
+
+HOSTILE_PROGRAMS = build/hostile/hostile build/hostile/memory build/hostile/failing.so build/hostile/slow build/gate/$(LISTENER) build/gate/harness $(LISTENER)
+
+hostile-short: $(HOSTILE_PROGRAMS)
+	@TESTDIR=. HOSTILE_CONNECTIONS=5000 perl -I test/perl test/perl/harness.pl $(sort $(wildcard test/hostile/*.pl))
+
+hostile: $(HOSTILE_PROGRAMS)
+	@TESTDIR=. HOSTILE_CONNECTIONS='$(CONNECTIONS)' HOSTILE_SEED='$(SEED)' HOSTILE_VALGRIND='$(VALGRIND)' \
+		perl -I test/perl test/hostile/connections.pl
