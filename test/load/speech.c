@@ -15,6 +15,10 @@
 
 #define MESSAGE_LIMIT 1024
 
+#define USER_AGENT                                                                      \
+	"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) " \
+	"Chrome/140.0.0.0 Safari/537.36"
+
 static uint64_t dice[2];
 
 bool
@@ -146,7 +150,7 @@ ask_upgrade(Visitor *v)
 				 "GET /_view/socket HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n"
 				 "Origin: http://127.0.0.1:%ld\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 				 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-				 "Sec-WebSocket-Protocol: pageviews.v1\r\nUser-Agent: loadgen\r\n\r\n",
+				 "Sec-WebSocket-Protocol: pageviews.v1\r\nUser-Agent: " USER_AGENT "\r\n\r\n",
 				 rules.port, rules.port);
 	return put(v, text, (size_t) length);
 }

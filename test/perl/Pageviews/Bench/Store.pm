@@ -23,7 +23,7 @@ sub copy_again
 
 	for my $table (qw(views sessions))
 	{
-		$node->safe_psql('postgres', "COPY pageviews.$table TO '$here/$table.copy'");
+		$node->safe_psql('postgres', "COPY (SELECT * FROM pageviews.$table) TO '$here/$table.copy'");
 		$node->safe_psql('postgres', "TRUNCATE pageviews.$table");
 		$node->safe_psql('postgres', 'CHECKPOINT');
 		my $ms = $node->value(<<"EOT");
@@ -51,7 +51,7 @@ section(
 
 			kill 'KILL', $listener if Pageviews::Cluster::is_listener($listener);
 			drained($node, 'SELECT count(*) FROM pageviews.views WHERE ended_at IS NOT NULL', $views);
-			Pageviews::Cluster::load_go($load);
+			# Its visitors lost their sockets, so it has ended by itself.
 			$load->{run}->finish;
 			my ($batches, $rows, $seconds) = split /\|/, $node->value(<<'EOT');
 WITH batch AS (SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS rows FROM pageviews.views GROUP BY xmin)
