@@ -19,6 +19,8 @@
  *	  --rate N			N views a second are begun, however slow the answers (0: as
  *						fast as they come)
  *	  --pings N			with --stage: N pings, --rate a second, before it says "open"
+ *	  --mute			sockets without views: the hello is heard, nothing is said; not
+ *						with --end said or close
  *	  --echo			the server is no pageviews: what is said comes back, then close
  *	  --log FILE		id and moment (us since the epoch) of each `end` of --end close
  *	  --stage			open a view on every socket, say "open", and wait for a
@@ -236,6 +238,8 @@ read_options(int argc, char **argv)
 			known = rules.staged = true;
 		else if (strcmp(argv[i], "--resume") == 0)
 			known = rules.resumes = true;
+		else if (strcmp(argv[i], "--mute") == 0)
+			known = rules.mute = true;
 		else if (strcmp(argv[i], "--echo") == 0)
 			known = rules.echo = true;
 		else if (strcmp(argv[i], "--log") == 0 && ++i < argc)
@@ -260,7 +264,9 @@ read_options(int argc, char **argv)
 			usage();
 	}
 	if (rules.port <= 0 || rules.visitors <= 0 || rules.addresses < 1 || rules.addresses > 250 ||
-		(pings > 0 && (rules.rate <= 0 || !rules.staged)) || (rules.echo && rules.how != END_CLOSE))
+		(pings > 0 && (rules.rate <= 0 || !rules.staged)) ||
+		(rules.echo && rules.how != END_CLOSE) ||
+		(rules.mute && (rules.how == END_SAID || rules.how == END_CLOSE)))
 		usage();
 }
 

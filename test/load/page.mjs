@@ -44,7 +44,7 @@ const result = { pages: 0 };
 for (const kind of ["with", "without"]) result[kind] = { lcp: [], tbt: [] };
 try {
   for (let round = 0; round <= rounds; round++)
-    for (const kind of ["with", "without"]) {
+    for (const kind of round % 2 ? ["with", "without"] : ["without", "with"]) {
       const page = await chromium.open(`${site.origin}/${kind}/${round}`);
       const { lcp, tbt } = await page.evaluate(figures);
       await page.close();

@@ -256,7 +256,12 @@ heard(Visitor *v, const char *text)
 	const char *number = strstr(text, "\"n\":");
 	int			n = number ? atoi(number + 4) : 0;
 
-	if (v->step == STEP_GREETING && says(text, "hello"))
+	if (v->step == STEP_GREETING && rules.mute && says(text, "hello"))
+	{
+		v->step = STEP_OPEN;
+		v->leaves = v->due = now_us() + rules.hold_ms * 1000;
+	}
+	else if (v->step == STEP_GREETING && says(text, "hello"))
 	{
 		bool leftover = v->said >= 0;
 

@@ -35,6 +35,7 @@ typedef struct Rules
 	HowToEnd how;
 	bool	 staged;  /* nothing ends yet */
 	bool	 resumes; /* comes back when its socket died */
+	bool	 mute;	  /* hears the hello and says nothing: no view */
 	bool	 echo;	  /* the server only sends back what it is told */
 	FILE	*log;	  /* a line a view: id, microseconds since the epoch when it closed; or NULL */
 } Rules;

@@ -183,14 +183,15 @@ sub clean_up
 	pin(LOAD_CORE);
 }
 
-# A cluster with pageviews on these cores.
+# A cluster with pageviews on these cores, its settings the defaults but for the limit
+# of connections from one address: the load comes from few.
 sub cluster
 {
 	my ($name, $cores, %o) = @_;
 	my $conf = $default_conf . (delete $o{conf} // '');
 
 	return server($cores,
-		sub { Pageviews::Cluster->running($name, conf => $conf, max_connections => 19500, max_connections_per_address => 0, %o) });
+		sub { Pageviews::Cluster->running($name, conf => $conf, max_connections_per_address => 0, %o) });
 }
 
 # A cluster without it.

@@ -41,7 +41,7 @@ section(
 	'rows a second: a listener with 15,000 open views dies, and all of them are stored',
 	sub {
 		my $views = 15000;
-		my $node = cluster('store', [SERVER_CORE], conf => $timed, linger => '1s', checkpoint_interval => '10min', queue_size => 20000);
+		my $node = cluster('store', [SERVER_CORE], max_connections => 19500, conf => $timed, linger => '1s', checkpoint_interval => '10min', queue_size => 20000);
 		my (@rate, @copy, @both);
 
 		for my $round (0 .. repeats())
@@ -84,7 +84,7 @@ section(
 	'10,000 views that close at once, and a new visitor meanwhile',
 	sub {
 		my $views = 10000;
-		my $node = cluster('burst', [SERVER_CORE], conf => $timed);
+		my $node = cluster('burst', [SERVER_CORE], max_connections => 19500, conf => $timed);
 		my (@committed, %p99);
 
 		for my $round (0 .. repeats())

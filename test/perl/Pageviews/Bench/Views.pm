@@ -179,7 +179,7 @@ section(
 	'crowd',
 	'full views with connections open beside them',
 	sub {
-		my $node = cluster('crowd', [SERVER_CORE]);
+		my $node = cluster('crowd', [SERVER_CORE], max_connections => 19500, linger => '0.1s', checkpoint_interval => '10min');
 		my $server = ours($node);
 		my @points;
 
