@@ -1,7 +1,7 @@
 -- The session cookie in SQL, and its keys.
 CREATE EXTENSION pageviews;
 
--- What a listener signs, spelled out: HMAC-SHA-256 over name, '=', version, key, session and time of issue.
+-- What a listener signs, spelled out: HMAC-SHA-256 over name, '=', version, key, session, site and time of issue.
 CREATE FUNCTION hmac_sha256(message bytea, key bytea) RETURNS bytea LANGUAGE plpgsql AS $$
 DECLARE
 	inner_pad bytea := decode(repeat('36', 64), 'hex');
@@ -15,20 +15,25 @@ BEGIN
 END
 $$;
 CREATE FUNCTION base64url(bytes bytea) RETURNS text LANGUAGE sql RETURN translate(encode(bytes, 'base64'), E'+/=\n', '-_');
-CREATE FUNCTION sign_cookie(session uuid, key_id integer, secret bytea, issued timestamptz DEFAULT now(), name text DEFAULT '_pageviews_session')
+CREATE FUNCTION sign_cookie(session uuid, key_id integer, secret bytea, issued timestamptz DEFAULT now(), name text DEFAULT '_pageviews_session', site text DEFAULT 'example.com')
 RETURNS text LANGUAGE sql
 RETURN (SELECT body || '.' || base64url(hmac_sha256(convert_to(name || '=' || body, 'UTF8'), secret))
-		FROM (SELECT '1.' || (key_id::bigint & 4294967295) || '.' || base64url(uuid_send(session)) || '.' || to_hex(extract(epoch FROM issued)::bigint)) AS b (body));
+		FROM (SELECT '2.' || (key_id::bigint & 4294967295) || '.' || base64url(uuid_send(session)) || '.' || base64url(substr(sha256(convert_to(site, 'UTF8')), 1, 8)) || '.' || to_hex(extract(epoch FROM issued)::bigint)) AS b (body));
 
 -- RFC 4231, test case 2: the helper above is right.
 SELECT hmac_sha256('what do ya want for nothing?', 'Jefe');
 
 -- There is no key at first, and no cookie is good.
 SELECT count(*) FROM pageviews.cookie_keys;
-SELECT pageviews.session_id('1.1.AAAAAAAAAAAAAAAAAAAAAA.0.AAAA');
+SELECT pageviews.session_id('2.1.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAA.0.AAAA');
 INSERT INTO pageviews.cookie_keys (key_id, secret) VALUES (-2, decode(repeat('0123456789abcdef', 4), 'hex'));
 SELECT sign_cookie('11111111-2222-4333-8444-555555555555', -2, secret) AS cookie FROM pageviews.cookie_keys \gset
 SELECT pageviews.session_id(:'cookie');
+
+-- With a site, only a cookie that was set for that host counts.
+SELECT pageviews.session_id(:'cookie', 'example.com') AS here, pageviews.session_id(:'cookie', 'EXAMPLE.com:8080') AS same_host,
+	   pageviews.session_id(:'cookie', 'www.example.com') AS elsewhere, pageviews.session_id(:'cookie', '') AS nowhere, pageviews.session_id(:'cookie', NULL) AS unknown;
+SELECT pageviews.session_id(sign_cookie('11111111-2222-4333-8444-555555555555', -2, secret, site => 'example.org'), 'example.com') FROM pageviews.cookie_keys;
 
 -- Everything but the true value is NULL.
 SELECT pageviews.session_id(NULL), pageviews.session_id(''), pageviews.session_id('x'), pageviews.session_id(repeat('1', 100000));
@@ -72,5 +77,10 @@ INSERT INTO pageviews.cookie_keys (key_id, secret) VALUES (1, 'short');
 SELECT pageviews.verify_cookie('x', '{1,NULL}', '{}');
 SELECT pageviews.verify_cookie('x', '{1,2}', '{}');
 
-DROP FUNCTION sign_cookie(uuid, integer, bytea, timestamptz, text), base64url(bytea), hmac_sha256(bytea, bytea);
+-- A name with a prefix that browsers know is spelled as they do.
+ALTER SYSTEM SET pageviews.cookie_name = '__host-session';
+ALTER SYSTEM SET pageviews.cookie_name = '__Secure-';
+ALTER SYSTEM SET pageviews.unix_socket = 'view.sock';
+
+DROP FUNCTION sign_cookie(uuid, integer, bytea, timestamptz, text, text), base64url(bytea), hmac_sha256(bytea, bytea);
 DROP EXTENSION pageviews;

@@ -429,6 +429,12 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'pageviews_verify_cookie';
 COMMENT ON FUNCTION pageviews.verify_cookie(text, integer[], bytea[]) IS 'the session of a cookie that one of these keys signed, else NULL';
 
+CREATE FUNCTION pageviews.verify_cookie(cookie text, key_ids integer[], secrets bytea[], site text)
+RETURNS uuid
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pageviews_verify_cookie';
+COMMENT ON FUNCTION pageviews.verify_cookie(text, integer[], bytea[], text) IS 'the session of a cookie that one of these keys signed for this host, else NULL';
+
 CREATE FUNCTION pageviews.session_id(cookie text)
 RETURNS uuid
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
@@ -441,6 +447,20 @@ BEGIN ATOMIC
 		  ORDER BY n.created_at DESC, n.key_id LIMIT 4) AS k;
 END;
 COMMENT ON FUNCTION pageviews.session_id(text) IS 'the session that a cookie''s value names; NULL if it is forged, expired or no session cookie at all';
+
+CREATE FUNCTION pageviews.session_id(cookie text, site text)
+RETURNS uuid
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT pageviews.verify_cookie(session_id.cookie,
+								   array_agg(k.key_id ORDER BY k.created_at DESC, k.key_id),
+								   array_agg(k.secret ORDER BY k.created_at DESC, k.key_id),
+								   session_id.site)
+	FROM (SELECT n.key_id, n.secret, n.created_at FROM pageviews.cookie_keys AS n
+		  ORDER BY n.created_at DESC, n.key_id LIMIT 4) AS k;
+END;
+COMMENT ON FUNCTION pageviews.session_id(text, text) IS 'the same for a cookie that was set for this host; NULL for one of another host';
 
 -- ---------------------------------------------------------------------------
 -- A visitor who wants to be forgotten
@@ -502,6 +522,8 @@ CREATE FUNCTION pageviews.read_worker_stats(
 	OUT messages_received bigint, OUT scripts bigint,
 	OUT refused_full bigint, OUT refused_address bigint, OUT refused_busy bigint, OUT refused_origin bigint,
 	OUT refused_request bigint, OUT refused_message bigint, OUT ping_timeouts bigint,
+	OUT refused_rate bigint, OUT refused_flood bigint, OUT refused_size bigint,
+	OUT handshake_timeouts bigint, OUT idle_timeouts bigint, OUT connections_expired bigint,
 	OUT views_announced bigint, OUT views_stored bigint, OUT views_rejected bigint, OUT views_open bigint,
 	OUT views_lost bigint, OUT views_queued bigint, OUT views_refused bigint, OUT views_dropped bigint,
 	OUT messages_accepted bigint, OUT messages_repeated bigint,
@@ -519,7 +541,8 @@ CREATE VIEW pageviews.worker_stats WITH (security_invoker = true) AS
 		   w.listeners_wanted, w.listeners_ready, w.listeners_sandboxed, w.listener_restarts,
 		   w.connections, w.connections_accepted, w.upgrades, w.notes, w.messages_received, w.scripts,
 		   w.refused_full, w.refused_address, w.refused_busy, w.refused_origin, w.refused_request, w.refused_message,
-		   w.ping_timeouts,
+		   w.ping_timeouts, w.refused_rate, w.refused_flood, w.refused_size,
+		   w.handshake_timeouts, w.idle_timeouts, w.connections_expired,
 		   w.views_announced, w.views_stored, w.views_rejected, w.views_open, w.views_lost, w.views_queued,
 		   w.views_refused, w.views_dropped,
 		   w.messages_accepted, w.messages_repeated, w.messages_refused_clock, w.messages_refused_unknown,
@@ -547,8 +570,14 @@ COMMENT ON COLUMN pageviews.worker_stats.refused_address IS 'connections turned 
 COMMENT ON COLUMN pageviews.worker_stats.refused_busy IS 'connections turned away: the worker could not take more';
 COMMENT ON COLUMN pageviews.worker_stats.refused_origin IS 'requests refused: their Origin is not allowed';
 COMMENT ON COLUMN pageviews.worker_stats.refused_request IS 'requests refused: method, path, headers, version or subprotocol';
-COMMENT ON COLUMN pageviews.worker_stats.refused_message IS 'messages refused: not JSON, not a message, binary or too large';
+COMMENT ON COLUMN pageviews.worker_stats.refused_message IS 'messages refused: not JSON, not a message, or binary';
 COMMENT ON COLUMN pageviews.worker_stats.ping_timeouts IS 'connections closed because they stopped answering pings';
+COMMENT ON COLUMN pageviews.worker_stats.refused_rate IS 'connections and requests turned away: pageviews.max_connection_rate_per_address';
+COMMENT ON COLUMN pageviews.worker_stats.refused_flood IS 'connections closed: pageviews.max_message_rate or pageviews.max_byte_rate';
+COMMENT ON COLUMN pageviews.worker_stats.refused_size IS 'messages and notes refused: pageviews.max_message_size, pageviews.max_note_size';
+COMMENT ON COLUMN pageviews.worker_stats.handshake_timeouts IS 'connections closed: pageviews.handshake_timeout';
+COMMENT ON COLUMN pageviews.worker_stats.idle_timeouts IS 'connections closed: pageviews.idle_timeout';
+COMMENT ON COLUMN pageviews.worker_stats.connections_expired IS 'connections closed: pageviews.max_connection_age';
 COMMENT ON COLUMN pageviews.worker_stats.views_announced IS 'views that were told of; always the sum of the seven columns after it';
 COMMENT ON COLUMN pageviews.worker_stats.views_stored IS 'views that are in the table and no longer open';
 COMMENT ON COLUMN pageviews.worker_stats.views_rejected IS 'views that could not be stored: pageviews.rejected';
@@ -720,7 +749,9 @@ REVOKE ALL ON FUNCTION
 	pageviews.wake_worker_at_commit(),
 	pageviews.rotate_cookie_key(),
 	pageviews.verify_cookie(text, integer[], bytea[]),
+	pageviews.verify_cookie(text, integer[], bytea[], text),
 	pageviews.session_id(text),
+	pageviews.session_id(text, text),
 	pageviews.begin_forgetting(uuid),
 	pageviews.forget_session(uuid),
 	pageviews.read_live_views(),
@@ -741,6 +772,7 @@ GRANT SELECT ON pageviews.sessions, pageviews.views, pageviews.rejected, pagevie
 GRANT EXECUTE ON FUNCTION
 	pageviews.visible_sites(),
 	pageviews.session_id(text),
+	pageviews.session_id(text, text),
 	pageviews.read_live_views(),
 	pageviews.pages(timestamptz, timestamptz, text),
 	pageviews.bucket_starts(timestamptz, timestamptz, interval),

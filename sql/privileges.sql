@@ -33,7 +33,7 @@ SELECT p.proname,
 	   has_function_privilege('pageviews_site_reader', p.oid, 'EXECUTE') AS site_reader,
 	   has_function_privilege('pageviews_collector', p.oid, 'EXECUTE') AS collector
 FROM pg_proc AS p WHERE p.pronamespace = 'pageviews'::regnamespace
-ORDER BY 1;
+ORDER BY 1, p.pronargs;
 
 -- Somebody without a role sees nothing.
 SET ROLE regress_pageviews_nobody;

@@ -12,24 +12,17 @@
  *   data-manual            no view by itself: the application calls pageviews.view()
  *   data-frames="include"  count the page also when it is inside a frame
  *
- *   window.pageviews.view({ name, props }) begins a view by name, or names the one
- *   that has just begun by itself for this address.  It is the only global.
- *
+ *   window.pageviews.view({ name, props }) begins a view by name, or names the one that
+ *   has just begun by itself; .consent() asks for a cookie, .consent(false) takes it back.
  * A view is one plain object, cumulative, which travels as it stands:
- *
  *     (prerendered) --> live --> ended, pending --> stored: forgotten
- *                        ^ |
- *                        +-+ the socket may come and go; the id stays
- *
+ * While it is live its socket may come and go; the id stays.
  * `view` is the live one and belongs to this document alone.  `pending` holds
  * those that ended and are not known to be stored; each also lies in
  * localStorage, so that a later page can say it again.  A record of another tab
  * is touched only once it has ended or its lease (`until`) is over.
- *
- * Every function that the browser or the page calls is guarded: nothing is ever
- * thrown into the page.  No unload handler, and the socket closes in pagehide, so
- * the back-forward cache works.
- *
+ * Every function that browser or page calls is guarded: nothing is thrown into the
+ * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
  * The server replaces the one name in capitals that nothing here defines by an
  * object: `keep` lists the query parameters that may leave the browser ("utm_*"
  * is a prefix), `gpc` tells to respect Global Privacy Control.
@@ -46,7 +39,7 @@
     };
 
   guard(() => {
-    const KEY = "pageviews:"; // + id: one record a view in localStorage
+    const KEY = "pageviews:"; // and the id: a record in localStorage; 10 long
     const RECORDS = 20;
     const WEEK = 7 * 864e5;
     const MINUTE = 6e4;
@@ -79,6 +72,7 @@
     let waiting; // prerendered: what to call the view on activation
     let automatic; // the live view was not asked for by the application
 
+    let endpoint = "socket";
     let socket;
     let greeted; // the server said hello on this socket
     let met; // the server said hello at least once
@@ -88,6 +82,7 @@
     let retry; // timer of the next connect
     let heartbeat = 15e3; // until a hello says otherwise
     let offset = 0; // the server's clock minus ours, ms
+    let backwards; // in which order the pending ones are sent
     const pending = {};
 
     // The window hears its document's events too.  None of those in use can hold up
@@ -100,22 +95,18 @@
     // --- What may leave the browser -----------------------------------------
 
     const kept = (parameter) =>
-      settings.keep.some(
-        (name) =>
-          parameter.split("=")[0] === name ||
-          (name.endsWith("*") && parameter.startsWith(name.slice(0, -1))),
+      settings.keep.some((name) =>
+        `${parameter}=`.startsWith((name + "=").replace("*=", "")),
       );
 
     // Origin, path and kept parameters of a web address; nothing for another.
     const clean = guard((text) => {
       const url = new URL(text);
       const query = url.search.slice(1).split("&").filter(kept).join("&");
-      return /^http/.test(url.protocol)
-        ? (url.origin + url.pathname + (query && "?" + query)).slice(0, 1400)
-        : undefined;
+      const all = url.origin + url.pathname + (query && "?" + query);
+      if (/^http/.test(text)) return all.slice(0, 1400);
     });
 
-    // Puts an application's name and flat properties for a view into its description.
     const describe = (page, options) => {
       const { name, props } = options || {};
       page.name = name && `${name}`.slice(0, 128);
@@ -136,6 +127,7 @@
     // One message about a view; `full` when it has to describe the page too.
     const message = (type, about, full) => {
       const result = {
+        ...(full && about.page),
         type,
         view: about.id,
         n: about.n,
@@ -145,7 +137,6 @@
       for (const figure in about.figures)
         result[figure] = Math.round(about.figures[figure]);
       if (full) {
-        Object.assign(result, about.page);
         if (new Blob([encode(result)]).size > MESSAGE_LIMIT)
           result.props = result.name = undefined;
       }
@@ -154,8 +145,7 @@
 
     // --- Names and time -----------------------------------------------------
 
-    // Gives a view its UUID version 7: when it began by the server's clock, and its
-    // 74 random bits, which stay.
+    // Gives a view its UUID version 7: its start by the server's clock, and its seed.
     const stamp = (about) => {
       const { elapsed } = about.figures;
       const age = Date.now() - about.at;
@@ -207,6 +197,7 @@
     const save = guard((about) => {
       about.until = Date.now() + (about.state ? MINUTE + heartbeat : AWAY);
       localStorage[KEY + about.id] = JSON.stringify(about);
+      about.saved = 1;
     });
 
     const forget = guard((about) => {
@@ -216,6 +207,7 @@
 
     const keep = (about) => {
       pending[about.id] = about;
+      delete pending[Object.keys(pending).reverse()[RECORDS]];
       save(about);
     };
 
@@ -227,21 +219,21 @@
           if (key.startsWith(KEY))
             records.push({
               ...JSON.parse(localStorage[key]),
-              id: key.slice(KEY.length),
+              id: key.slice(10),
+              saved: 1,
             });
         })();
       records
         .sort((a, b) => b.at - a.at)
         .forEach((record, index) => {
           const age = Date.now() - record.at;
-          if (index >= RECORDS || !(age < WEEK && age > -WEEK)) forget(record);
+          if (index >= RECORDS || !(Math.abs(age) < WEEK)) forget(record);
           else if (
             !pruneOnly &&
             !pending[record.id] &&
             (record.reason || record.until < Date.now())
           ) {
-            // Cut off in mid-view.  What the server acknowledged it knows better
-            // (it saw the end), so this only counts where the server lost it.
+            // Cut off in mid-view: counts only where the server lost what it acknowledged.
             if (!record.reason && record.acknowledged) record.n--;
             record.reason = record.reason || "closed";
             pending[record.id] = record;
@@ -264,7 +256,7 @@
       socket = greeted = spoken = unanswered = 0;
       clearTimeout(retry);
       if (old) {
-        old.onmessage = old.onclose = null;
+        old.onmessage = old.onclose = 0;
         old.close(1000);
       }
     };
@@ -283,10 +275,9 @@
     const connect = guard(() => {
       clearTimeout(retry);
       ticking = ticking || setInterval(guard(beat), 1e3);
-
       if (socket || !view) return;
       socket = new WebSocket(
-        new URL("socket", script.src).href.replace("http", "ws"),
+        new URL(endpoint, script.src).href.replace("http", "ws"),
         "pageviews.v1",
       );
       unanswered = now();
@@ -302,17 +293,21 @@
       unanswered = 0;
       if (type === "hello") {
         greeted = met = 1;
-        heartbeat = answer.heartbeat || heartbeat;
+        heartbeat = answer.heartbeat;
         // A hello that a busy page hears late says nothing about so small a difference.
         offset = answer.now - Date.now();
         if (!(Math.abs(offset) > waited)) offset = 0;
         if (view && !settling) report();
         adopt();
-        for (const id in pending) send(message("end", pending[id], 1));
+        const ids = Object.keys(pending);
+        (backwards ? ids.reverse() : ids).forEach((id) =>
+          send(message("end", pending[id], 1)),
+        );
       } else if (type === "error") {
-        // Said something that no server understands: never again.
-        if (answer.code === "bad_message")
-          for (const id in pending) forget(pending[id]);
+        if (answer.code === "bad_message") {
+          if (backwards) Object.values(pending).forEach(forget);
+          backwards = !backwards;
+        }
       } else if (about) {
         if (type === "refused") refused(about, mine, answer.code);
         else {
@@ -328,11 +323,14 @@
       }
     };
 
-    // A refusal is final for that view, but for a wrong clock and a forgetful server.
+    // Final for that view, but for want of room, a wrong clock and a forgetful server.
     const refused = (about, mine, code) => {
       const badClock = code === "clock";
+      if (code === "busy") return mine && reconnect();
+      const taken = !mine && about.saved && !localStorage[KEY + about.id];
       forget(about);
       if (
+        !taken &&
         (badClock || code === "unknown_view") &&
         (about.mended = -~about.mended) < 4
       ) {
@@ -414,12 +412,11 @@
       tick();
       address = locate();
       told = state;
-      seen = Date.now();
       spoken = 0;
+      seen = Date.now();
       const [entry = {}] = timed("navigation");
       const [paint] = timed("paint");
-      // Whoever sees the page when this script comes has been seeing it since it was
-      // painted, unless it is known to have been hidden or prerendered meanwhile.
+      // Whoever sees the page now does so since it was painted, if not hidden meanwhile.
       const early =
         state &&
         paint &&
@@ -429,7 +426,6 @@
         !timed("visibility-state")[1]
           ? clock - paint.startTime
           : 0;
-
       const page = {
         url: clean(location.href),
         referrer: clean(
@@ -450,9 +446,9 @@
       describe(page, options);
       automatic = !page.name;
       view = {
-        seed: "-7xxx-yxxx-xxxxxxxxxxxx".replace(/[xy]/g, (digit) => {
+        seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
           const random = crypto.getRandomValues(new Uint8Array(1))[0];
-          return (digit === "x" ? random & 15 : (random & 3) | 8).toString(16);
+          return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
         }),
         n: 1, // one below the first message leaves room for adopt()
         at: Date.now() - early,
@@ -480,8 +476,7 @@
       );
     };
 
-    // Ends the live view.  When the page is leaving and the socket is not there
-    // to hear it, the last word goes as a note.
+    // Ends the live view; the last word of a leaving page goes as a note if need be.
     const finish = (reason, leaving) => {
       if (!view) return;
       tick();
@@ -496,16 +491,18 @@
       if (heard) send(message("end", about, !known));
       adopt(met);
       if (leaving && !heard) {
-        const last = met ? [about.id] : Object.keys(pending).slice(-16);
         navigator.sendBeacon(
           new URL("note", script.src),
-          encode(last.map((id) => message("end", pending[id], 1))),
+          encode(
+            [...Object.values(pending), about]
+              .slice(met ? -1 : -16)
+              .map((other) => message("end", other, 1)),
+          ),
         );
       }
     };
 
-    // The address changed: a new view if what counts of it did.  A redirect by
-    // replaceState within a view that nobody heard of yet is still that view.
+    // The address changed: a new view, unless nobody heard of this one and it was replaced.
     const moved = (replaced) => {
       const before = address;
       address = locate();
@@ -517,7 +514,6 @@
         begin("spa");
       }
     };
-
     // --- What the page and the browser call ---------------------------------
 
     const named = (options) => {
@@ -540,9 +536,15 @@
         begin(shown && "spa", options);
       }
     };
-
     if (window.pageviews) return;
-    window.pageviews = { view() {} };
+    window.pageviews = {
+      view() {},
+      // The answer to the next socket sets the cookie or takes it away.
+      consent: guard((given = true) => {
+        endpoint = "consent/" + given;
+        reconnect();
+      }),
+    };
     if (
       !clean(location.href) ||
       (settings.gpc && navigator.globalPrivacyControl) ||
@@ -560,7 +562,6 @@
       waiting = 0;
       if (!manual || options !== first) begin("", options);
     };
-
     on("visibilitychange resume focus blur", look);
     on("pointerdown pointermove keydown scroll timeupdate", (event) => {
       if (!event.target.muted) touched = now();
@@ -573,19 +574,17 @@
     on("pageshow", (event) => {
       if (event.persisted && shown) begin("bfcache", shown);
     });
-
     if (window.navigation)
       navigation.addEventListener(
         "currententrychange",
         guard((event) => moved(event.navigationType === "replace")),
       );
     else {
-      const heed = guard(moved);
-      ["pushState", "replaceState"].forEach((method) => {
-        const original = history[method];
-        history[method] = function () {
+      ["push", "replace"].forEach((how) => {
+        const original = history[how + "State"];
+        history[how + "State"] = function () {
           const result = original.apply(this, arguments);
-          heed(method === "replaceState");
+          guard(moved)(how === "replace");
           return result;
         };
       });

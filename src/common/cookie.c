@@ -18,8 +18,10 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 
-#define VERSION_PREFIX "1."
+#define VERSION_PREFIX "2."
 #define SESSION_LENGTH 22
+#define SITE_LENGTH	   11
+#define HOST_LIMIT	   256 /* no name of a host is longer */
 #define MAC_BYTES	   32
 #define MAC_LENGTH	   43
 
@@ -47,15 +49,15 @@ encode_base64url(const uint8_t *data, size_t length, char *out)
 	*out = '\0';
 }
 
-/* Reads exactly SESSION_LENGTH characters; ignores the stray bits of the last one. */
+/* Reads so many characters for exactly `size` bytes; ignores the stray bits of the last one. */
 static bool
-decode_session(const char *text, Uuid *session)
+decode_base64url(const char *text, int length, uint8_t *out, size_t size)
 {
 	uint32_t bits = 0;
 	int		 available = 0;
 	size_t	 written = 0;
 
-	for (int i = 0; i < SESSION_LENGTH; i++)
+	for (int i = 0; i < length; i++)
 	{
 		const char *digit = text[i] != '\0' ? strchr(base64url, text[i]) : NULL;
 
@@ -66,11 +68,11 @@ decode_session(const char *text, Uuid *session)
 		if (available >= 8)
 		{
 			available -= 8;
-			if (written < sizeof session->bytes)
-				session->bytes[written++] = (uint8_t) (bits >> available);
+			if (written < size)
+				out[written++] = (uint8_t) (bits >> available);
 		}
 	}
-	return written == sizeof session->bytes;
+	return written == size;
 }
 
 /*
@@ -78,11 +80,12 @@ decode_session(const char *text, Uuid *session)
  * its length, 0 when it does not fit or cannot be signed.
  */
 static size_t
-write_value(char *out, size_t capacity, Text cookie_name, const CookieKey *key, const Uuid *session,
-			uint64_t issued)
+write_value(char *out, size_t capacity, Text cookie_name, const CookieSite *site,
+			const CookieKey *key, const Uuid *session, uint64_t issued)
 {
 	char	 signed_text[COOKIE_NAME_LIMIT + 1 + COOKIE_VALUE_LIMIT + 1];
 	char	 session_text[SESSION_LENGTH + 1];
+	char	 site_text[SITE_LENGTH + 1];
 	char	 mac_text[MAC_LENGTH + 1];
 	uint8_t	 mac[EVP_MAX_MD_SIZE];
 	unsigned mac_length = 0;
@@ -92,10 +95,11 @@ write_value(char *out, size_t capacity, Text cookie_name, const CookieKey *key, 
 		return 0;
 
 	encode_base64url(session->bytes, sizeof session->bytes, session_text);
-	length =
-		snprintf(signed_text, sizeof signed_text, "%.*s=" VERSION_PREFIX "%" PRIu32 ".%s.%" PRIx64,
-				 (int) cookie_name.length, cookie_name.length > 0 ? cookie_name.data : "", key->id,
-				 session_text, issued);
+	encode_base64url(site->bytes, sizeof site->bytes, site_text);
+	length = snprintf(signed_text, sizeof signed_text,
+					  "%.*s=" VERSION_PREFIX "%" PRIu32 ".%s.%s.%" PRIx64, (int) cookie_name.length,
+					  cookie_name.length > 0 ? cookie_name.data : "", key->id, session_text,
+					  site_text, issued);
 	if (length < 0 || (size_t) length >= sizeof signed_text)
 		return 0;
 
@@ -140,9 +144,20 @@ read_number(const char **at, const char *end, unsigned base, uint64_t *number)
 	return true;
 }
 
+/* Reads so many characters of base64url and the '.' behind them; *at then stands behind that. */
+static bool
+read_bytes(const char **at, const char *end, int length, uint8_t *out, size_t size)
+{
+	if (end - *at <= length || (*at)[length] != '.' || !decode_base64url(*at, length, out, size))
+		return false;
+	*at += length + 1;
+	return true;
+}
+
 /* Takes a value apart; says nothing about its signature. */
 static bool
-read_fields(const char *value, size_t length, uint64_t *key_id, Uuid *session, uint64_t *issued)
+read_fields(const char *value, size_t length, uint64_t *key_id, Uuid *session, CookieSite *site,
+			uint64_t *issued)
 {
 	const char *at = value;
 	const char *end = value + length;
@@ -151,24 +166,51 @@ read_fields(const char *value, size_t length, uint64_t *key_id, Uuid *session, u
 	if (length <= prefix || memcmp(at, VERSION_PREFIX, prefix) != 0)
 		return false;
 	at += prefix;
-	if (!read_number(&at, end, 10, key_id))
-		return false;
-	if (end - at <= SESSION_LENGTH || at[SESSION_LENGTH] != '.' || !decode_session(at, session))
-		return false;
-	at += SESSION_LENGTH + 1;
-	return read_number(&at, end, 16, issued) && end - at == MAC_LENGTH;
+	return read_number(&at, end, 10, key_id) &&
+		   read_bytes(&at, end, SESSION_LENGTH, session->bytes, sizeof session->bytes) &&
+		   read_bytes(&at, end, SITE_LENGTH, site->bytes, sizeof site->bytes) &&
+		   read_number(&at, end, 16, issued) && end - at == MAC_LENGTH;
+}
+
+CookieSite
+cookie_site(Text host)
+{
+	CookieSite site = {{0}};
+	char	   name[HOST_LIMIT] = "";
+	uint8_t	   digest[EVP_MAX_MD_SIZE];
+	size_t	   length = host.length < HOST_LIMIT ? host.length : HOST_LIMIT;
+	size_t	   digits = length;
+
+	for (size_t i = 0; i < length; i++)
+		name[i] =
+			host.data[i] >= 'A' && host.data[i] <= 'Z' ? (char) (host.data[i] + 32) : host.data[i];
+	while (digits > 0 && name[digits - 1] >= '0' && name[digits - 1] <= '9')
+		digits--;
+	/* The colon of a port is the only one, or stands behind the bracket of IPv6. */
+	if (digits > 1 && name[digits - 1] == ':' &&
+		(name[digits - 2] == ']' || memchr(name, ':', digits - 1) == NULL))
+		length = digits - 1;
+	if (EVP_Digest(name, length, digest, NULL, EVP_sha256(), NULL) == 1)
+		memcpy(site.bytes, digest, sizeof site.bytes);
+	return site;
 }
 
 bool
-cookie_verify(const char *value, size_t length, Text cookie_name, const CookieKey *keys,
-			  uint8_t key_count, WallMillis now, int32_t max_age, Uuid *session)
+cookie_verify(const char *value, size_t length, Text cookie_name, const CookieSite *site,
+			  const CookieKey *keys, uint8_t key_count, WallMillis now, int32_t max_age,
+			  Uuid *session)
 {
+	CookieSite claimed_site;
 	uint64_t   key_id;
 	uint64_t   issued;
 	Uuid	   claimed;
 	WallMillis issued_ms;
 
-	if (length > COOKIE_VALUE_LIMIT || !read_fields(value, length, &key_id, &claimed, &issued))
+	if (length > COOKIE_VALUE_LIMIT ||
+		!read_fields(value, length, &key_id, &claimed, &claimed_site, &issued))
+		return false;
+	/* No secret: whoever asks knows for which host. */
+	if (site != NULL && memcmp(site->bytes, claimed_site.bytes, sizeof site->bytes) != 0)
 		return false;
 
 	if (issued > (uint64_t) INT64_MAX / 1000)
@@ -185,8 +227,8 @@ cookie_verify(const char *value, size_t length, Text cookie_name, const CookieKe
 
 		if (keys[i].id != key_id)
 			continue;
-		if (write_value(expected, sizeof expected, cookie_name, &keys[i], &claimed, issued) ==
-				length &&
+		if (write_value(expected, sizeof expected, cookie_name, &claimed_site, &keys[i], &claimed,
+						issued) == length &&
 			CRYPTO_memcmp(expected, value, length) == 0)
 		{
 			*session = claimed;
@@ -197,11 +239,11 @@ cookie_verify(const char *value, size_t length, Text cookie_name, const CookieKe
 }
 
 size_t
-cookie_make(char *out, size_t capacity, Text cookie_name, const CookieKey *key, const Uuid *session,
-			WallMillis now)
+cookie_make(char *out, size_t capacity, Text cookie_name, const CookieSite *site,
+			const CookieKey *key, const Uuid *session, WallMillis now)
 {
 	if (now < 0)
 		return 0;
-	return write_value(out, capacity, cookie_name, key, session,
+	return write_value(out, capacity, cookie_name, site, key, session,
 					   (uint64_t) (now / MILLIS_PER_SECOND));
 }

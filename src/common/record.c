@@ -276,6 +276,36 @@ event_decode(const uint8_t *body, size_t length, Event *event)
 /* --- commands ------------------------------------------------------------- */
 
 static void
+write_limits(Writer *w, const PeerLimits *limits)
+{
+	write_u32(w, limits->connection_rate);
+	write_u32(w, limits->message_rate);
+	write_u32(w, limits->byte_rate);
+	write_i32(w, limits->message_size);
+	write_i32(w, limits->note_size);
+	write_i32(w, limits->handshake_timeout);
+	write_i32(w, limits->idle_timeout);
+	write_i32(w, limits->connection_age);
+}
+
+static void
+read_limits(Reader *r, PeerLimits *limits)
+{
+	limits->connection_rate = read_u32(r);
+	limits->message_rate = read_u32(r);
+	limits->byte_rate = read_u32(r);
+	limits->message_size = read_figure(r);
+	limits->note_size = read_figure(r);
+	limits->handshake_timeout = read_figure(r);
+	limits->idle_timeout = read_figure(r);
+	limits->connection_age = read_figure(r);
+	if (limits->message_size == 0 || limits->message_size > DEFAULT_MESSAGE_SIZE ||
+		limits->note_size == 0 || limits->note_size > DEFAULT_NOTE_SIZE ||
+		limits->handshake_timeout == 0)
+		r->failed = true;
+}
+
+static void
 write_config(Writer *w, const ListenerConfig *config)
 {
 	write_text(w, config->path_prefix);
@@ -285,6 +315,8 @@ write_config(Writer *w, const ListenerConfig *config)
 	write_text(w, config->cookie_name);
 	write_i32(w, config->cookie_max_age);
 	write_u8(w, (uint8_t) config->cookie_samesite);
+	write_u8(w, (uint8_t) config->identity);
+	write_bytes(w, config->daily_secret, DAILY_SECRET_LENGTH);
 	write_u8(w, config->key_count);
 	for (int i = 0; i < config->key_count; i++)
 	{
@@ -293,6 +325,7 @@ write_config(Writer *w, const ListenerConfig *config)
 	}
 	write_u32(w, config->max_connections);
 	write_u32(w, config->max_connections_per_address);
+	write_limits(w, &config->limits);
 	write_i32(w, config->heartbeat);
 	write_i32(w, config->ping_interval);
 	write_u8(w, config->respect_gpc);
@@ -314,6 +347,8 @@ read_config(Reader *r, ListenerConfig *config)
 	config->cookie_name = read_text(r, COOKIE_NAME_LIMIT);
 	config->cookie_max_age = read_figure(r);
 	config->cookie_samesite = (SameSite) read_enum(r, SAMESITE_COUNT);
+	config->identity = (Identity) read_enum(r, IDENTITY_COUNT);
+	read_bytes(r, config->daily_secret, DAILY_SECRET_LENGTH);
 	config->key_count = (uint8_t) read_enum(r, COOKIE_KEY_LIMIT + 1);
 	if (config->key_count == 0)
 		r->failed = true;
@@ -324,6 +359,7 @@ read_config(Reader *r, ListenerConfig *config)
 	}
 	config->max_connections = read_u32(r);
 	config->max_connections_per_address = read_u32(r);
+	read_limits(r, &config->limits);
 	config->heartbeat = read_figure(r);
 	config->ping_interval = read_figure(r);
 	if (config->max_connections == 0 || config->ping_interval == 0 || config->heartbeat == 0)

@@ -53,8 +53,14 @@ typedef enum ListenerCounter
 	COUNT_REFUSED_BUSY,	   /* turned away: the worker cannot take more */
 	COUNT_REFUSED_ORIGIN,
 	COUNT_REFUSED_REQUEST, /* method, path, headers, version, subprotocol */
-	COUNT_REFUSED_MESSAGE, /* not JSON, not a message, too large, binary */
+	COUNT_REFUSED_MESSAGE, /* not JSON, not a message, binary */
 	COUNT_PING_TIMEOUTS,
+	COUNT_REFUSED_RATE,		  /* too many new connections a second of one address */
+	COUNT_REFUSED_FLOOD,	  /* too many messages or bytes a second */
+	COUNT_REFUSED_SIZE,		  /* a message or note that is too large */
+	COUNT_HANDSHAKE_TIMEOUTS, /* no request in time */
+	COUNT_IDLE_TIMEOUTS,	  /* sockets that said nothing for too long */
+	COUNT_EXPIRED,			  /* sockets that were open for too long */
 	LISTENER_COUNTER_COUNT
 } ListenerCounter;
 

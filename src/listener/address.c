@@ -187,12 +187,13 @@ network_list_contains(const NetworkList *list, Address address)
 }
 
 Address
-address_of_visitor(Address peer, Text forwarded_for, const NetworkList *trusted)
+address_of_visitor(Address peer, bool peer_is_trusted, Text forwarded_for,
+				   const NetworkList *trusted)
 {
 	Address visitor = peer;
 	size_t	end = forwarded_for.length;
 
-	while (end > 0 && network_list_contains(trusted, visitor))
+	while (end > 0 && peer_is_trusted)
 	{
 		size_t	start = end;
 		size_t	stop = end;
@@ -211,6 +212,7 @@ address_of_visitor(Address peer, Text forwarded_for, const NetworkList *trusted)
 		if (!address_parse(forwarded_for.data + start, stop - start, &hop))
 			break;
 		visitor = hop;
+		peer_is_trusted = network_list_contains(trusted, visitor);
 	}
 	return visitor;
 }

@@ -51,10 +51,11 @@ extern void network_list_free(NetworkList *list);
 extern bool network_list_contains(const NetworkList *list, Address address);
 
 /*
- * Whom a request comes from: the peer, or when that is a trusted proxy, the
+ * Whom a request comes from: the peer, or when that is trusted, the
  * rightmost hop of X-Forwarded-For that is none.  A hop that is no address
  * leaves the hop to its right.
  */
-extern Address address_of_visitor(Address peer, Text forwarded_for, const NetworkList *trusted);
+extern Address address_of_visitor(Address peer, bool peer_is_trusted, Text forwarded_for,
+								  const NetworkList *trusted);
 
 #endif /* PAGEVIEWS_ADDRESS_H */

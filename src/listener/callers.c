@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server.h"
+
 #define ACCEPTS_A_TURN 64
 #define PAUSE_US	   10000
 
@@ -37,9 +39,27 @@ count_for(Listener *listener, Connection *connection, Address address)
 	return connection->counted;
 }
 
+/* Counts an arrival of the address; false when it comes too often. */
+static bool
+pace(Listener *listener, Address address, Micros now)
+{
+	if (rate_table_take(listener->rates, address_key(address),
+						listener->configuration.is.limits.connection_rate, now))
+		return true;
+	listener->counters[COUNT_REFUSED_RATE]++;
+	return false;
+}
+
+bool
+callers_is_proxy(const Listener *listener, const Connection *connection)
+{
+	return connection->local ||
+		   network_list_contains(&listener->configuration.proxies, connection->peer);
+}
+
 /* A slot for a caller, if the limits allow it; else NULL. */
 static Connection *
-admit(Listener *listener, const struct sockaddr *peer)
+admit(Listener *listener, const struct sockaddr *peer, Micros now)
 {
 	Connection *connection = connection_take(&listener->connections);
 
@@ -49,11 +69,18 @@ admit(Listener *listener, const struct sockaddr *peer)
 		return NULL;
 	}
 	connection->peer = address_of_peer(peer);
+	connection->local = peer->sa_family == AF_UNIX;
 
 	/* A proxy's visitors are counted when their own addresses are known. */
-	if (network_list_contains(&listener->configuration.proxies, connection->peer) ||
-		count_for(listener, connection, connection->peer))
+	if (callers_is_proxy(listener, connection) ||
+		(pace(listener, connection->peer, now) &&
+		 count_for(listener, connection, connection->peer)))
+	{
+		connection->due =
+			now + listener->configuration.is.limits.handshake_timeout * MICROS_PER_MILLI;
+		connection_list_append(&listener->newcomers, connection);
 		return connection;
+	}
 	callers_release(listener, connection);
 	return NULL;
 }
@@ -61,9 +88,11 @@ admit(Listener *listener, const struct sockaddr *peer)
 void
 callers_take(Listener *listener, int listening, CallerHandler handler)
 {
+	Micros now = clock_monotonic();
+
 	for (int i = 0; i < ACCEPTS_A_TURN; i++)
 	{
-		struct sockaddr_storage peer;
+		struct sockaddr_storage peer = {0};
 		socklen_t				length = sizeof peer;
 		int						accepted =
 			accept4(listening, (struct sockaddr *) &peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -81,28 +110,68 @@ callers_take(Listener *listener, int listening, CallerHandler handler)
 		}
 
 		listener->counters[COUNT_CONNECTIONS]++;
-		connection = admit(listener, (const struct sockaddr *) &peer);
+		connection = admit(listener, (const struct sockaddr *) &peer, now);
 		if (connection == NULL)
 		{
 			close(accepted);
 			continue;
 		}
-		(void) setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		if (!connection->local)
+			(void) setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 		handler(connection, accepted);
 	}
+}
+
+/* Who is at the other end, behind what the proxies say. */
+Address
+callers_visitor(const Listener *listener, const Connection *connection, Text forwarded_for)
+{
+	return address_of_visitor(connection->peer, callers_is_proxy(listener, connection),
+							  forwarded_for, &listener->configuration.proxies);
 }
 
 bool
 callers_count_visitor(Listener *listener, Connection *connection, Text forwarded_for)
 {
-	return connection->counted || count_for(listener, connection,
-											address_of_visitor(connection->peer, forwarded_for,
-															   &listener->configuration.proxies));
+	return connection->counted ||
+		   count_for(listener, connection, callers_visitor(listener, connection, forwarded_for));
+}
+
+bool
+callers_pace_visitor(Listener *listener, const Connection *connection, Text forwarded_for,
+					 Micros now)
+{
+	return connection->counted || forwarded_for.length == 0 ||
+		   !callers_is_proxy(listener, connection) ||
+		   pace(listener, callers_visitor(listener, connection, forwarded_for), now);
+}
+
+void
+callers_asked(Listener *listener, Connection *connection)
+{
+	if (!connection->asked)
+		connection_list_remove(&listener->newcomers, connection);
+	connection->asked = true;
+}
+
+void
+callers_tick(Listener *listener, Micros now)
+{
+	Connection *connection;
+
+	while ((connection = listener->newcomers.first) != NULL && connection->due <= now)
+	{
+		listener->counters[COUNT_HANDSHAKE_TIMEOUTS]++;
+		callers_asked(listener, connection);
+		server_drop(connection);
+	}
 }
 
 void
 callers_release(Listener *listener, Connection *connection)
 {
+	if (!connection->asked)
+		connection_list_remove(&listener->newcomers, connection);
 	if (connection->counted)
 		address_table_release(listener->addresses, connection->key);
 	connection_release(&listener->connections, connection);
@@ -118,10 +187,13 @@ ask_kernel(int descriptor, struct tcp_info *info)
 }
 
 CloseCause
-callers_cause_of_end(int descriptor)
+callers_cause_of_end(const Connection *connection, int descriptor)
 {
 	struct tcp_info info;
 
+	/* A Unix socket tells no reset from an end. */
+	if (connection->local)
+		return CLOSE_NORMAL;
 	return ask_kernel(descriptor, &info) && info.tcpi_state != STATE_CLOSED ? CLOSE_NORMAL
 																			: CLOSE_RESET;
 }

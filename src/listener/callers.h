@@ -25,11 +25,32 @@ extern void callers_take(Listener *listener, int listening, CallerHandler handle
  */
 extern bool callers_count_visitor(Listener *listener, Connection *connection, Text forwarded_for);
 
+/*
+ * Counts a request of a visitor behind a trusted proxy against the rate of its
+ * address; true for all others, who were counted when they connected, and for what
+ * the proxy asks for itself.  False, and counted as refused, when it comes too often.
+ */
+extern bool callers_pace_visitor(Listener *listener, const Connection *connection,
+								 Text forwarded_for, Micros now);
+
+/* Whose request it is: the peer's, or of whom a trusted proxy says that it comes for. */
+extern Address callers_visitor(const Listener *listener, const Connection *connection,
+							   Text forwarded_for);
+
+/* Whether the peer is a proxy whose word about the visitor is taken. */
+extern bool callers_is_proxy(const Listener *listener, const Connection *connection);
+
+/* Its first request was read: the time for the handshake is over. */
+extern void callers_asked(Listener *listener, Connection *connection);
+
+/* Hangs up on those who did not ask in time. */
+extern void callers_tick(Listener *listener, Micros now);
+
 /* A connection is over: nothing of it is counted or held any more. */
 extern void callers_release(Listener *listener, Connection *connection);
 
 /* How a socket that nobody said goodbye on came to its end. */
-extern CloseCause callers_cause_of_end(int descriptor);
+extern CloseCause callers_cause_of_end(const Connection *connection, int descriptor);
 
 /* Bytes that came from the peer; 0 when the kernel does not know. */
 extern uint64_t callers_received(int descriptor);

@@ -12,6 +12,7 @@
 #ifndef PAGEVIEWS_CONNECTION_H
 #define PAGEVIEWS_CONNECTION_H
 
+#include "../common/cookie.h"
 #include "../common/record.h"
 #include "address.h"
 #include "limits.h"
@@ -43,6 +44,10 @@ typedef struct Connection
 	bool		 listed;	  /* it is in a list */
 	bool		 counted;	  /* `key` is held in the address table */
 	bool		 secure;	  /* the visitor came by TLS, here or at a trusted proxy */
+	bool		 keeps;		  /* its session may be held by a cookie */
+	bool		 consents;	  /* its visitor wants that ... */
+	bool		 withdraws;	  /* ... or wants it no more */
+	bool		 local;		  /* came by the Unix socket, so a proxy of this machine */
 	bool		 ping_wanted;
 	bool		 close_sent; /* the close frame is out */
 	bool		 half_beat;	 /* the next visit of the pings' timer only looks */
@@ -58,12 +63,15 @@ typedef struct Connection
 	Address		 peer;
 	Address		 key; /* whom it counts for */
 	Uuid		 session;
+	CookieSite	 cookie_site; /* the host that its request was for */
 	Pulse		 pulse;
 	Allowance	 allowance;
+	Micros		 opened_at;		 /* when it became a websocket */
+	uint64_t	 payload;		 /* bytes of its messages */
 	uint64_t	 received;		 /* bytes from the peer at the last look ... */
 	Micros		 received_at;	 /* ... which was then */
 	Micros		 due;			 /* when its list looks at it */
-	struct Connection *previous; /* in the list of sockets or of notes */
+	struct Connection *previous; /* in the list of newcomers, of sockets or of notes */
 	struct Connection *next;
 } Connection;
 

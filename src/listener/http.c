@@ -50,7 +50,24 @@ is_secure(const Listener *listener, const Connection *connection, const Request 
 		return true;
 	/* Of several, the last is what the nearest proxy said. */
 	return request_ends_with(request->forwarded_proto, "https") &&
-		   network_list_contains(&configuration->proxies, connection->peer);
+		   callers_is_proxy(listener, connection);
+}
+
+/*
+ * The request as far as it is believed: what a stranger says was forwarded was
+ * not; where a proxy says which host was asked for, that is the host.
+ */
+static Request
+believed(const Listener *listener, const Connection *connection, const Request *said)
+{
+	Request request = *said;
+	Text	host = request_last(said->forwarded_host);
+
+	if (!callers_is_proxy(listener, connection))
+		request.forwarded_for = request.forwarded_proto = request.forwarded_host = (Text){"", 0};
+	else if (host.length > 0)
+		request.host = host;
+	return request;
 }
 
 bool
@@ -68,11 +85,14 @@ http_origin_is_allowed(Listener *listener, const Request *request)
 bool
 http_identify(Listener *listener, Connection *connection, const Request *request, WallMillis now)
 {
-	Origin origin;
-	char  *site;
+	Address visitor = callers_visitor(listener, connection, request->forwarded_for);
+	Origin	origin;
+	char   *site;
 
 	if (!origin_parse(request->origin, &origin) ||
-		!session_of_request(&listener->configuration.is, request, now, &connection->session))
+		!session_of_request(&listener->configuration.is, request, connection->consents, &visitor,
+							(Text){origin.host, (uint16_t) origin.length}, now,
+							&connection->session, &connection->keeps))
 		return false;
 	site = malloc(origin.length);
 	if (site == NULL)
@@ -81,6 +101,7 @@ http_identify(Listener *listener, Connection *connection, const Request *request
 	free(connection->site);
 	connection->site = site;
 	connection->site_length = (uint16_t) origin.length;
+	connection->cookie_site = cookie_site(request->host);
 	connection->secure = is_secure(listener, connection, request);
 	return true;
 }
@@ -113,12 +134,19 @@ respond_with_client(Listener *listener, Connection *connection, const Request *r
 {
 	const ListenerConfig *config = &listener->configuration.is;
 	char				  cookie[SESSION_LINE_LIMIT] = "";
+	Address				  nowhere = {{0}};
 	Uuid				  session;
+	bool				  keep;
 
 	if (!session_is_unwelcome(config, request) &&
-		session_of_request(config, request, now, &session))
-		session_line(config, is_secure(listener, connection, request), &session, now, cookie,
+		session_of_request(config, request, false, &nowhere, text_of(""), now, &session, &keep) &&
+		keep)
+	{
+		CookieSite site = cookie_site(request->host);
+
+		session_line(config, is_secure(listener, connection, request), &site, &session, now, cookie,
 					 sizeof cookie);
+	}
 	listener->counters[COUNT_SCRIPTS]++;
 	return respond_with_asset(&listener->assets.client, request, "text/javascript; charset=utf-8",
 							  cookie, now, response);
@@ -183,10 +211,12 @@ respond_to_get(Listener *listener, Connection *connection, const Request *reques
 }
 
 HttpAction
-http_request(Listener *listener, Connection *connection, const Request *request, Moment now,
+http_request(Listener *listener, Connection *connection, const Request *said, Moment now,
 			 Response *response)
 {
-	int status;
+	Request		   heard = believed(listener, connection, said);
+	const Request *request = &heard;
+	int			   status;
 
 	/* A GET with a body is nobody's friend. */
 	if (!request->post &&
@@ -195,6 +225,8 @@ http_request(Listener *listener, Connection *connection, const Request *request,
 		listener->counters[COUNT_REFUSED_REQUEST]++;
 		return HTTP_HANG_UP;
 	}
+	if (!callers_pace_visitor(listener, connection, request->forwarded_for, now.monotonic))
+		return http_refuse(response, 429, now.wall) ? HTTP_RESPOND : HTTP_HANG_UP;
 	if (!request->post)
 		return respond_to_get(listener, connection, request, now, response) ? HTTP_RESPOND
 																			: HTTP_HANG_UP;
@@ -216,15 +248,20 @@ is_upgrade(const Listener *listener, const Request *request)
 {
 	return !request->post && !request->repeated && request->host.length > 0 &&
 		   request->content_length.length == 0 && request->transfer_encoding.length == 0 &&
-		   is_route(listener, request->path, "/socket") &&
+		   (is_route(listener, request->path, "/socket") ||
+			is_route(listener, request->path, "/consent/true") ||
+			is_route(listener, request->path, "/consent/false")) &&
 		   request->websocket_key.length == KEY_LENGTH &&
 		   text_equal(request->websocket_version, text_of("13")) &&
 		   request_lists(request->websocket_protocols, SUBPROTOCOL);
 }
 
 int
-http_check_upgrade(Listener *listener, Connection *connection, const Request *request, Moment now)
+http_check_upgrade(Listener *listener, Connection *connection, const Request *said, Moment now)
 {
+	Request		   heard = believed(listener, connection, said);
+	const Request *request = &heard;
+
 	if (!is_upgrade(listener, request))
 	{
 		listener->counters[COUNT_REFUSED_REQUEST]++;
@@ -239,8 +276,13 @@ http_check_upgrade(Listener *listener, Connection *connection, const Request *re
 		listener->counters[COUNT_REFUSED_BUSY]++;
 		return 503;
 	}
-	if (!callers_count_visitor(listener, connection, request->forwarded_for))
+	if (!callers_pace_visitor(listener, connection, request->forwarded_for, now.monotonic) ||
+		!callers_count_visitor(listener, connection, request->forwarded_for))
 		return 429;
+	connection->consents = is_route(listener, request->path, "/consent/true");
+	connection->withdraws = is_route(listener, request->path, "/consent/false");
+	if (connection->withdraws)
+		heard.cookie = text_of("");
 	if (!http_identify(listener, connection, request, now.wall))
 		return 503;
 	return 0;

@@ -1,8 +1,8 @@
 /*
  * limits.c
- *	  The address table and the message allowance.
+ *	  The tables of addresses and the message allowance.
  *
- * The table is open addressing with linear probing, twice as many places as
+ * The address table is open addressing with linear probing, twice as many places as
  * connections; deleting moves the followers up, so that no tombstones pile up.
  * The hash is SipHash-1-3 of the sixteen bytes.
  */
@@ -72,14 +72,13 @@ sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
-static uint32_t
-home_of(const AddressTable *table, const Address *key)
+static uint64_t
+hash_of(const uint64_t seed[2], const Address *key)
 {
 	uint64_t words[3] = {0, 0, UINT64_C(16) << 56};
-	uint64_t v[4] = {table->seed[0] ^ UINT64_C(0x736f6d6570736575),
-					 table->seed[1] ^ UINT64_C(0x646f72616e646f6d),
-					 table->seed[0] ^ UINT64_C(0x6c7967656e657261),
-					 table->seed[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
+					 seed[0] ^ UINT64_C(0x6c7967656e657261),
+					 seed[1] ^ UINT64_C(0x7465646279746573)};
 
 	memcpy(words, key->bytes, sizeof key->bytes);
 	for (int i = 0; i < 3; i++)
@@ -91,7 +90,13 @@ home_of(const AddressTable *table, const Address *key)
 	v[2] ^= 0xff;
 	for (int i = 0; i < 3; i++)
 		sip_round(v);
-	return (uint32_t) (v[0] ^ v[1] ^ v[2] ^ v[3]) & table->mask;
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static uint32_t
+home_of(const AddressTable *table, const Address *key)
+{
+	return (uint32_t) hash_of(table->seed, key) & table->mask;
 }
 
 /* The place of the key, or the free one where it would go. */
@@ -157,6 +162,65 @@ uint32_t
 address_table_count(const AddressTable *table)
 {
 	return table->used;
+}
+
+#define RATE_SET 4 /* places of a set */
+
+typedef struct RatePlace
+{
+	Address	  key;
+	Allowance allowance;
+	bool	  used;
+} RatePlace;
+
+struct RateTable
+{
+	uint64_t  seed[2];
+	uint32_t  mask; /* sets - 1 */
+	RatePlace sets[][RATE_SET];
+};
+
+RateTable *
+rate_table_new(uint32_t connections, const uint64_t seed[2])
+{
+	RateTable *table;
+	uint32_t   sets = 64;
+
+	while (sets < connections / RATE_SET && sets < UINT32_C(1) << 20)
+		sets *= 2;
+	table = calloc(1, sizeof *table + sets * sizeof table->sets[0]);
+	if (table == NULL)
+		return NULL;
+	table->seed[0] = seed[0];
+	table->seed[1] = seed[1];
+	table->mask = sets - 1;
+	return table;
+}
+
+void
+rate_table_free(RateTable *table)
+{
+	free(table);
+}
+
+bool
+rate_table_take(RateTable *table, Address key, uint32_t rate, Micros now)
+{
+	RatePlace *set = table->sets[(uint32_t) hash_of(table->seed, &key) & table->mask];
+	RatePlace *place = &set[0];
+
+	if (rate == 0)
+		return true;
+	for (int i = 0; i < RATE_SET; i++)
+	{
+		if (set[i].used && memcmp(set[i].key.bytes, key.bytes, sizeof key.bytes) == 0)
+			return allowance_take(&set[i].allowance, rate, 2 * rate, now);
+		if (place->used && (!set[i].used || set[i].allowance.at < place->allowance.at))
+			place = &set[i];
+	}
+	*place = (RatePlace){.key = key, .used = true};
+	allowance_init(&place->allowance, rate, 2 * rate, now);
+	return allowance_take(&place->allowance, rate, 2 * rate, now);
 }
 
 void

@@ -36,6 +36,23 @@ extern void address_table_release(AddressTable *table, Address key);
 /* Addresses that hold a connection. */
 extern uint32_t address_table_count(const AddressTable *table);
 
+/*
+ * How often addresses come.  A fixed number of places, in sets of a few that a
+ * keyed hash deals out; in a full set whoever came longest ago gives way, so a
+ * flood of addresses makes it forget, never grow.
+ */
+typedef struct RateTable RateTable;
+
+/* For about as many addresses as there may be connections; NULL when there is no memory. */
+extern RateTable *rate_table_new(uint32_t connections, const uint64_t seed[2]);
+extern void		  rate_table_free(RateTable *table);
+
+/*
+ * Counts one arrival of the address (an address_key()); false when more came than
+ * `rate` a second (0: no limit) allows, of which two seconds' worth may come at once.
+ */
+extern bool rate_table_take(RateTable *table, Address key, uint32_t rate, Micros now);
+
 /* What one connection may still say: refilled at a rate, up to a burst. */
 typedef struct Allowance
 {

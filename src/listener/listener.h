@@ -32,7 +32,9 @@ typedef struct Listener
 	uint64_t		counters[LISTENER_COUNTER_COUNT];
 	ConnectionTable connections;
 	AddressTable   *addresses;
-	ConnectionList	sockets; /* websockets, in the order of their next look */
+	RateTable	   *rates;
+	ConnectionList	newcomers; /* connections that have not asked for anything, oldest first */
+	ConnectionList	sockets;   /* websockets, in the order of their next look */
 	ConnectionList
 		notes; /* notes that come in or wait for answers, in the order in which patience ends */
 } Listener;

@@ -30,6 +30,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "callers.h"
 #include "events.h"
 #include "listener.h"
 #include "message.h"
@@ -140,7 +141,8 @@ begin_serving(Listener *listener)
 
 	if (RAND_bytes((unsigned char *) seed, sizeof seed) != 1 ||
 		!connection_table_init(&listener->connections, connections) ||
-		(listener->addresses = address_table_new(connections, seed)) == NULL)
+		(listener->addresses = address_table_new(connections, seed)) == NULL ||
+		(listener->rates = rate_table_new(connections, seed)) == NULL)
 		_exit(EXIT_NO_MEMORY);
 
 	process.serving = true;
@@ -282,6 +284,7 @@ on_timer(uv_timer_t *handle)
 	Micros now = clock_monotonic();
 
 	(void) handle;
+	callers_tick(&process.listener, now);
 	socket_tick(&process.listener, now);
 	note_tick(&process.listener, now);
 }
@@ -290,7 +293,8 @@ on_timer(uv_timer_t *handle)
 static void
 before_sleep(uv_prepare_t *handle)
 {
-	bool needed = process.listener.sockets.first != NULL || process.listener.notes.first != NULL;
+	bool needed = process.listener.sockets.first != NULL || process.listener.notes.first != NULL ||
+				  process.listener.newcomers.first != NULL;
 
 	(void) handle;
 	if (channel_flush(process.listener.channel) == CHANNEL_CLOSED)

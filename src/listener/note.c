@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "callers.h"
 #include "events.h"
 #include "http.h"
 #include "message.h"
@@ -88,10 +89,15 @@ note_begin(Listener *listener, Connection *connection, const Request *request, M
 	long  length = request_body_length(request);
 	Note *note;
 
-	if (request->repeated || request->host.length == 0 || length <= 0 || length > NOTE_LIMIT)
+	if (request->repeated || request->host.length == 0 || length <= 0)
 	{
 		listener->counters[COUNT_REFUSED_REQUEST]++;
-		return length < 0 ? 411 : length > NOTE_LIMIT ? 413 : 400;
+		return length < 0 ? 411 : 400;
+	}
+	if (length > listener->configuration.is.limits.note_size)
+	{
+		listener->counters[COUNT_REFUSED_SIZE]++;
+		return 413;
 	}
 	if (!http_origin_is_allowed(listener, request) ||
 		session_is_opted_out(&listener->configuration.is, request))
@@ -101,6 +107,9 @@ note_begin(Listener *listener, Connection *connection, const Request *request, M
 		listener->counters[COUNT_REFUSED_BUSY]++;
 		return 503;
 	}
+	if (callers_is_proxy(listener, connection) &&
+		!callers_count_visitor(listener, connection, request->forwarded_for))
+		return 429;
 	if (!http_identify(listener, connection, request, now.wall))
 		return 503;
 

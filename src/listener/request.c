@@ -57,14 +57,20 @@ request_lists(Text list, const char *token)
 	return false;
 }
 
-bool
-request_ends_with(Text list, const char *token)
+Text
+request_last(Text list)
 {
 	Text item = {NULL, 0};
 
 	while (next_item(&list, &item))
 		;
-	return equals_token(item, token);
+	return item;
+}
+
+bool
+request_ends_with(Text list, const char *token)
+{
+	return equals_token(request_last(list), token);
 }
 
 /* Whether the word occurs anywhere in the text. */

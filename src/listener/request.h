@@ -32,6 +32,7 @@ typedef struct Request
 	Text websocket_protocols;
 	Text forwarded_for;
 	Text forwarded_proto;
+	Text forwarded_host;
 	Text purpose;
 	Text sec_purpose;
 	Text gpc; /* Sec-GPC */
@@ -39,6 +40,9 @@ typedef struct Request
 
 /* Whether a list of tokens separated by commas has this one; case matters not. */
 extern bool request_lists(Text list, const char *token);
+
+/* The last item of a list separated by commas; empty if there is none. */
+extern Text request_last(Text list);
 
 /* Whether the last of a list of tokens is this one; case matters not. */
 extern bool request_ends_with(Text list, const char *token);

@@ -76,6 +76,7 @@ static const HeaderPlace header_places[] = {
 	{offsetof(Request, websocket_protocols), WSI_TOKEN_PROTOCOL, NULL},
 	{offsetof(Request, forwarded_for), WSI_TOKEN_X_FORWARDED_FOR, NULL},
 	{offsetof(Request, forwarded_proto), 0, "x-forwarded-proto:"},
+	{offsetof(Request, forwarded_host), 0, "x-forwarded-host:"},
 	{offsetof(Request, purpose), 0, "purpose:"},
 	{offsetof(Request, sec_purpose), 0, "sec-purpose:"},
 	{offsetof(Request, gpc), 0, "sec-gpc:"}};
@@ -154,7 +155,7 @@ on_request(struct lws *wsi, Connection *connection)
 	Request	 request;
 	Response response = {0};
 
-	connection->asked = true;
+	callers_asked(server.listener, connection);
 	if (!read_request(wsi, &request))
 	{
 		server.listener->counters[COUNT_REFUSED_REQUEST]++;
@@ -213,7 +214,7 @@ on_upgrade(struct lws *wsi, Connection *connection)
 	Moment	 now = clock_now();
 	int		 status = 400;
 
-	connection->asked = true;
+	callers_asked(server.listener, connection);
 	if (lws_hdr_copy(wsi, token, sizeof token, WSI_TOKEN_UPGRADE) <= 0 ||
 		strcasecmp(token, "websocket") != 0)
 	{
@@ -235,13 +236,17 @@ on_upgrade(struct lws *wsi, Connection *connection)
 static int
 on_add_headers(Connection *connection, struct lws_process_html_args *args)
 {
-	char   line[SESSION_LINE_LIMIT];
-	size_t length;
+	const ListenerConfig *config = &server.listener->configuration.is;
+	char				  line[SESSION_LINE_LIMIT];
+	size_t				  length;
 
-	if (!connection->approved)
+	if (!connection->approved || !(connection->keeps || connection->withdraws))
 		return 0;
-	length = session_line(&server.listener->configuration.is, connection->secure,
-						  &connection->session, clock_wall(), line, sizeof line);
+	if (connection->withdraws)
+		length = session_line_withdrawn(config, connection->secure, line, sizeof line);
+	else
+		length = session_line(config, connection->secure, &connection->cookie_site,
+							  &connection->session, clock_wall(), line, sizeof line);
 	if (length > 0 && args->max_len > 0 && length < (size_t) args->max_len)
 	{
 		memcpy(args->p, line, length);
@@ -275,6 +280,7 @@ on_receive(struct lws *wsi, Connection *connection, char *data, size_t length)
 				   .first = lws_is_first_fragment(wsi),
 				   .last = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0};
 
+	connection->payload += length;
 	socket_received(server.listener, connection, &chunk, clock_monotonic());
 	return 0;
 }
@@ -437,7 +443,8 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			/* Comes for upgrades that failed, too. */
 			if (connection->established)
 				socket_closed(server.listener, connection,
-							  callers_cause_of_end(lws_get_socket_fd(wsi)), clock_monotonic());
+							  callers_cause_of_end(connection, lws_get_socket_fd(wsi)),
+							  clock_monotonic());
 			return 0;
 		case LWS_CALLBACK_CLOSED_HTTP:
 			callers_count_unread(server.listener, connection, lws_get_socket_fd(wsi));
@@ -474,9 +481,11 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 			 int descriptor_count)
 {
 	/* All zero: the library neither pings nor keeps a timer a connection. */
-	static const lws_retry_bo_t		 no_validity_timer;
-	void							*loops[] = {loop};
-	bool							 tls = listener->configuration.is.tls_certificate.length > 0;
+	static const lws_retry_bo_t no_validity_timer;
+	void					   *loops[] = {loop};
+	bool						tls = listener->configuration.is.tls_certificate.length > 0;
+	/* Its own timers are the second line, behind callers_tick(). */
+	unsigned patience = 1 + (unsigned) listener->configuration.is.limits.handshake_timeout / 1000;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = protocols,
@@ -491,8 +500,8 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 			(tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX
 				 : 0),
 		.max_http_header_data = HEADER_DATA_LIMIT,
-		.timeout_secs = 5,
-		.timeout_secs_ah_idle = 5,
+		.timeout_secs = patience,
+		.timeout_secs_ah_idle = patience,
 		.retry_and_idle_policy = &no_validity_timer,
 		.foreign_loops = loops};
 	struct lws_context *context;
@@ -561,7 +570,10 @@ server_hold(Connection *connection, bool hold)
 uint64_t
 server_received(const Connection *connection)
 {
-	return connection->wire != NULL ? callers_received(lws_get_socket_fd(connection->wire)) : 0;
+	if (connection->wire == NULL)
+		return 0;
+	return connection->local ? connection->payload
+							 : callers_received(lws_get_socket_fd(connection->wire));
 }
 
 void

@@ -23,23 +23,24 @@
 #include "reply.h"
 #include "server.h"
 
-#define MESSAGES_A_SECOND 50
-#define MESSAGES_AT_ONCE  100
-
-/*
- * More than a socket receives that keeps to these: so much of pings, pongs and
- * frames of a few bytes, which the library keeps to itself, is a flood.
- */
-#define BYTES_A_MESSAGE (MESSAGE_LIMIT + 64)
+/* Of what a second allows, so many seconds' worth may come at once. */
+#define BURST_SECONDS 2
 
 /* A browser that does not read its answers is given up beyond this, in bytes. */
 #define ANSWERS_LIMIT (64 * 1024)
 
 /* RFC 6455, 7.4.1 */
+#define CLOSE_GOING_AWAY  1001
 #define CLOSE_UNSUPPORTED 1003
 #define CLOSE_POLICY	  1008
 #define CLOSE_TOO_BIG	  1009
 #define CLOSE_TRY_LATER	  1013
+
+static const PeerLimits *
+limits(const Listener *listener)
+{
+	return &listener->configuration.is.limits;
+}
 
 static Micros
 ping_interval(const Listener *listener)
@@ -122,7 +123,10 @@ socket_opened(Listener *listener, Connection *connection, Text user_agent, Momen
 
 	connection->established = true;
 	pulse_start(&connection->pulse, now.monotonic);
-	allowance_init(&connection->allowance, MESSAGES_A_SECOND, MESSAGES_AT_ONCE, now.monotonic);
+	connection->opened_at = now.monotonic;
+	if (limits(listener)->message_rate > 0)
+		allowance_init(&connection->allowance, limits(listener)->message_rate,
+					   BURST_SECONDS * limits(listener)->message_rate, now.monotonic);
 	listener->counters[COUNT_UPGRADES]++;
 
 	if (!event_opened(listener, connection, false, user_agent, now.monotonic))
@@ -161,7 +165,7 @@ refuse_view(Listener *listener, Connection *connection, const ViewMessage *messa
 static void
 give_up_flood(Listener *listener, Connection *connection, Micros now)
 {
-	listener->counters[COUNT_REFUSED_MESSAGE]++;
+	listener->counters[COUNT_REFUSED_FLOOD]++;
 	give_up(listener, connection, CLOSE_POLICY, "too_fast", "too many messages a second", now);
 }
 
@@ -169,25 +173,46 @@ give_up_flood(Listener *listener, Connection *connection, Micros now)
 static bool
 pay(Listener *listener, Connection *connection, Micros now)
 {
-	if (allowance_take(&connection->allowance, MESSAGES_A_SECOND, MESSAGES_AT_ONCE, now))
+	uint32_t rate = limits(listener)->message_rate;
+
+	if (rate == 0 || allowance_take(&connection->allowance, rate, BURST_SECONDS * rate, now))
 		return true;
 	give_up_flood(listener, connection, now);
 	return false;
 }
 
-/* Whether more came since the last look than within the allowance could. */
+/*
+ * Whether more bytes came since the last look than may.  It is the kernel that
+ * counts: pings and frames of a few bytes the library keeps to itself.
+ */
 static bool
-is_flood(Connection *connection, Micros now)
+is_flood(const Listener *listener, Connection *connection, Micros now)
 {
+	uint64_t rate = limits(listener)->byte_rate;
 	uint64_t received = server_received(connection);
 	uint64_t more = received - connection->received;
-	uint64_t messages =
-		(uint64_t) (now - connection->received_at) * MESSAGES_A_SECOND / MICROS_PER_SECOND +
-		MESSAGES_AT_ONCE;
+	uint64_t allowed = (uint64_t) (now - connection->received_at) * rate / MICROS_PER_SECOND +
+					   BURST_SECONDS * rate;
 
 	connection->received = received;
 	connection->received_at = now;
-	return more > messages * BYTES_A_MESSAGE;
+	return rate > 0 && more > allowed;
+}
+
+/* Whether its time is over, which is then counted: too long silent, or too long open. */
+static bool
+is_over(Listener *listener, const Connection *connection, Micros now)
+{
+	Micros idle = limits(listener)->idle_timeout * MICROS_PER_MILLI;
+	Micros age = limits(listener)->connection_age * MICROS_PER_SECOND;
+
+	if (idle > 0 && now - connection->pulse.last_message >= idle)
+		listener->counters[COUNT_IDLE_TIMEOUTS]++;
+	else if (age > 0 && now - connection->opened_at >= age)
+		listener->counters[COUNT_EXPIRED]++;
+	else
+		return false;
+	return true;
 }
 
 /* A whole message is there. */
@@ -228,9 +253,9 @@ take_message(Listener *listener, Connection *connection, char *data, size_t leng
 
 /* Keeps a piece of a message until the rest is there; false when it is too long or there is no memory. */
 static bool
-keep_piece(Connection *connection, const Chunk *chunk)
+keep_piece(Connection *connection, const Chunk *chunk, size_t limit)
 {
-	if (connection->input_length + chunk->length > MESSAGE_LIMIT)
+	if (connection->input_length + chunk->length > limit)
 		return false;
 	if (connection->input == NULL)
 		connection->input = malloc(MESSAGE_LIMIT);
@@ -244,6 +269,8 @@ keep_piece(Connection *connection, const Chunk *chunk)
 void
 socket_received(Listener *listener, Connection *connection, const Chunk *chunk, Micros now)
 {
+	size_t limit = (size_t) limits(listener)->message_size;
+
 	if (!connection->announced || connection->close_code != 0)
 		return;
 	if (chunk->binary)
@@ -258,11 +285,14 @@ socket_received(Listener *listener, Connection *connection, const Chunk *chunk, 
 	if (chunk->length == 0 && !chunk->last && !pay(listener, connection, now))
 		return;
 
-	if (chunk->first && chunk->last && chunk->length <= MESSAGE_LIMIT)
+	if (chunk->first && chunk->last && chunk->length <= limit)
 		take_message(listener, connection, chunk->data, chunk->length, now);
-	else if (!keep_piece(connection, chunk))
-		give_up_message(listener, connection, CLOSE_TOO_BIG, "a message has at most 4096 bytes",
-						now);
+	else if (!keep_piece(connection, chunk, limit))
+	{
+		listener->counters[COUNT_REFUSED_SIZE]++;
+		give_up(listener, connection, CLOSE_TOO_BIG, "bad_message", "the message is too large",
+				now);
+	}
 	else if (chunk->last)
 	{
 		char *input = connection->input;
@@ -334,7 +364,12 @@ socket_tick(Listener *listener, Micros now)
 			server_drop(connection);
 			continue;
 		}
-		if (is_flood(connection, now))
+		if (is_over(listener, connection, now))
+		{
+			begin_closing(listener, connection, CLOSE_GOING_AWAY, now);
+			continue;
+		}
+		if (is_flood(listener, connection, now))
 		{
 			give_up_flood(listener, connection, now);
 			continue;

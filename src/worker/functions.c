@@ -215,9 +215,9 @@ keys_of_arrays(ArrayType *ids, ArrayType *secrets, CookieKey keys[COOKIE_KEY_LIM
 }
 
 /*
- * verify_cookie(cookie text, key_ids integer[], secrets bytea[]) returns uuid:
- * the session that the value of a cookie names, NULL if it is not one that one
- * of the keys signed, or is expired.
+ * verify_cookie(cookie text, key_ids integer[], secrets bytea[] [, site text])
+ * returns uuid: the session that the value of a cookie names, NULL if it is not
+ * one that one of the keys signed, or for another host than `site`, or is expired.
  */
 Datum
 pageviews_verify_cookie(PG_FUNCTION_ARGS)
@@ -225,13 +225,16 @@ pageviews_verify_cookie(PG_FUNCTION_ARGS)
 	text	  *cookie = PG_GETARG_TEXT_PP(0);
 	CookieKey  keys[COOKIE_KEY_LIMIT];
 	uint8_t	   key_count = keys_of_arrays(PG_GETARG_ARRAYTYPE_P(1), PG_GETARG_ARRAYTYPE_P(2), keys);
+	CookieSite site;
 	Uuid	   session;
 	pg_uuid_t *result;
 	bool	   valid;
 
-	valid =
-		cookie_verify(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie), text_of(setting_cookie_name),
-					  keys, key_count, clock_wall(), setting_cookie_max_age, &session);
+	if (PG_NARGS() > 3)
+		site = cookie_site(text_of(text_to_cstring(PG_GETARG_TEXT_PP(3))));
+	valid = cookie_verify(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie),
+						  text_of(setting_cookie_name), PG_NARGS() > 3 ? &site : NULL, keys,
+						  key_count, clock_wall(), setting_cookie_max_age, &session);
 	explicit_bzero(keys, sizeof keys);
 	if (!valid)
 		PG_RETURN_NULL();
@@ -361,9 +364,12 @@ static void
 put_listeners(StatsRow *row, const BoardStats *stats)
 {
 	static const ListenerCounter order[] = {
-		COUNT_CONNECTIONS,	  COUNT_UPGRADES,		 COUNT_NOTES,			COUNT_MESSAGES,
-		COUNT_SCRIPTS,		  COUNT_REFUSED_FULL,	 COUNT_REFUSED_ADDRESS, COUNT_REFUSED_BUSY,
-		COUNT_REFUSED_ORIGIN, COUNT_REFUSED_REQUEST, COUNT_REFUSED_MESSAGE, COUNT_PING_TIMEOUTS};
+		COUNT_CONNECTIONS,		  COUNT_UPGRADES,		 COUNT_NOTES,
+		COUNT_MESSAGES,			  COUNT_SCRIPTS,		 COUNT_REFUSED_FULL,
+		COUNT_REFUSED_ADDRESS,	  COUNT_REFUSED_BUSY,	 COUNT_REFUSED_ORIGIN,
+		COUNT_REFUSED_REQUEST,	  COUNT_REFUSED_MESSAGE, COUNT_PING_TIMEOUTS,
+		COUNT_REFUSED_RATE,		  COUNT_REFUSED_FLOOD,	 COUNT_REFUSED_SIZE,
+		COUNT_HANDSHAKE_TIMEOUTS, COUNT_IDLE_TIMEOUTS,	 COUNT_EXPIRED};
 
 	StaticAssertStmt(lengthof(order) == LISTENER_COUNTER_COUNT, "a counter is missing");
 	put_unless(row, stats->worker_pid == 0, Int32GetDatum(stats->worker_pid));

@@ -124,6 +124,34 @@ read_tls(ListenerConfig *config)
 		   read_pem(setting_ssl_key_file, true, &config->tls_key);
 }
 
+/* Of the day in UTC since the epoch; in memory alone, never stored or logged. */
+static uint8_t daily_secret[DAILY_SECRET_LENGTH];
+static int64_t secret_day = -1;
+
+#define MILLIS_PER_DAY (INT64_C(86400) * MILLIS_PER_SECOND)
+
+bool
+listener_config_new_day(WallMillis now)
+{
+	bool first = secret_day < 0;
+
+	if (now / MILLIS_PER_DAY == secret_day)
+		return false;
+	if (!pg_strong_random(daily_secret, sizeof daily_secret))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("pageviews could not make the secret of the day")));
+	secret_day = now / MILLIS_PER_DAY;
+	return !first && setting_identity == IDENTITY_DAILY;
+}
+
+Micros
+listener_config_deadline(Moment now)
+{
+	if (setting_identity != IDENTITY_DAILY || secret_day < 0)
+		return PG_INT64_MAX;
+	return now.monotonic + ((secret_day + 1) * MILLIS_PER_DAY - now.wall) * MICROS_PER_MILLI;
+}
+
 bool
 listener_config_make(ListenerConfig *config)
 {
@@ -139,8 +167,18 @@ listener_config_make(ListenerConfig *config)
 	config->query_parameters = list_of(setting_keep_query_parameters);
 	config->cookie_name = text_of(pstrdup(setting_cookie_name));
 	config->cookie_max_age = setting_cookie_max_age;
+	config->identity = (Identity) setting_identity;
+	memcpy(config->daily_secret, daily_secret, sizeof config->daily_secret);
 	config->cookie_samesite = (SameSite) setting_cookie_samesite;
 	config->max_connections_per_address = setting_max_connections_per_address;
+	config->limits = (PeerLimits){.connection_rate = setting_max_connection_rate,
+								  .message_rate = setting_max_message_rate,
+								  .byte_rate = setting_max_byte_rate,
+								  .message_size = setting_max_message_size,
+								  .note_size = setting_max_note_size,
+								  .handshake_timeout = setting_handshake_timeout,
+								  .idle_timeout = setting_idle_timeout,
+								  .connection_age = setting_max_connection_age};
 	config->heartbeat = setting_heartbeat;
 	config->ping_interval = setting_ping_interval;
 	config->respect_gpc = setting_respect_gpc;

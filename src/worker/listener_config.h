@@ -16,4 +16,14 @@
  */
 extern bool listener_config_make(ListenerConfig *config);
 
+/*
+ * Makes a new secret when a day (UTC) began, also the first; ERROR without
+ * randomness.  True when listeners use the secret of the day before, so that they
+ * must be configured.  To be called before listener_config_make().
+ */
+extern bool listener_config_new_day(WallMillis now);
+
+/* When the next day begins for those to whom it matters, else never. */
+extern Micros listener_config_deadline(Moment now);
+
 #endif /* PAGEVIEWS_LISTENER_CONFIG_H */

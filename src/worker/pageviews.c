@@ -51,6 +51,6 @@ _PG_init(void)
 		return;
 
 	board_init();
-	if (setting_port != 0)
+	if (setting_port != 0 || setting_unix_socket[0] != '\0')
 		register_worker();
 }

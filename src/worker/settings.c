@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <limits.h>
+#include <sys/un.h>
 
 #include "miscadmin.h"
 #include "utils/guc.h"
@@ -25,13 +26,22 @@ int	  setting_cookie_samesite;
 char *setting_database;
 bool  setting_demo;
 int	  setting_flush_interval;
+int	  setting_handshake_timeout;
 int	  setting_heartbeat;
+int	  setting_identity;
+int	  setting_idle_timeout;
 char *setting_keep_query_parameters;
 int	  setting_linger;
 char *setting_listen_addresses;
 int	  setting_listeners;
+int	  setting_max_byte_rate;
+int	  setting_max_connection_age;
+int	  setting_max_connection_rate;
 int	  setting_max_connections;
 int	  setting_max_connections_per_address;
+int	  setting_max_message_rate;
+int	  setting_max_message_size;
+int	  setting_max_note_size;
 char *setting_path_prefix;
 int	  setting_ping_interval;
 int	  setting_port;
@@ -44,6 +54,9 @@ char *setting_ssl_cert_file;
 char *setting_ssl_key_file;
 int	  setting_ssl_min_protocol_version;
 char *setting_trusted_proxies;
+char *setting_unix_socket;
+char *setting_unix_socket_group;
+int	  setting_unix_socket_permissions;
 int	  setting_write_timeout;
 
 static const struct config_enum_entry samesite_options[] = {{"lax", SAMESITE_LAX, false},
@@ -51,8 +64,15 @@ static const struct config_enum_entry samesite_options[] = {{"lax", SAMESITE_LAX
 															{"none", SAMESITE_NONE, false},
 															{NULL, 0, false}};
 
+static const struct config_enum_entry identity_options[] = {{"cookie", IDENTITY_COOKIE, false},
+															{"daily", IDENTITY_DAILY, false},
+															{"none", IDENTITY_NONE, false},
+															{NULL, 0, false}};
+
 static const struct config_enum_entry tls_options[] = {
 	{"TLSv1.2", TLS_1_2, false}, {"TLSv1.3", TLS_1_3, false}, {NULL, 0, false}};
+
+#define UNIX_SOCKET_PATH_LIMIT sizeof(((struct sockaddr_un *) NULL)->sun_path)
 
 #define MINUTES_PER_DAY	  (24 * 60)
 #define RETENTION_MINIMUM (8 * MINUTES_PER_DAY)
@@ -225,13 +245,45 @@ check_path_prefix(char **value, void **extra, GucSource source)
 static bool
 check_cookie_name(char **value, void **extra, GucSource source)
 {
-	size_t length = strlen(*value);
+	static const char *const prefixes[] = {"__Host-", "__Secure-"};
+	size_t					 length = strlen(*value);
 
+	/* Browsers know these prefixes in any case; a name that is not what it looks like helps nobody. */
+	for (int i = 0; i < lengthof(prefixes); i++)
+	{
+		if (pg_strncasecmp(*value, prefixes[i], strlen(prefixes[i])) == 0 &&
+			(strncmp(*value, prefixes[i], strlen(prefixes[i])) != 0 ||
+			 length == strlen(prefixes[i])))
+		{
+			GUC_check_errdetail("The prefix is written \"%s\", and a name follows it.",
+								prefixes[i]);
+			return false;
+		}
+	}
 	if (length >= 1 && length <= COOKIE_NAME_LIMIT &&
 		all_of(*value, length, LETTERS_AND_DIGITS "-._"))
 		return true;
 	GUC_check_errdetail("The name has 1 to %d letters, digits and \"-._\".", COOKIE_NAME_LIMIT);
 	return false;
+}
+
+static bool
+check_unix_socket(char **value, void **extra, GucSource source)
+{
+	if (**value == '\0' || ((*value)[0] == '/' && strlen(*value) < UNIX_SOCKET_PATH_LIMIT))
+		return true;
+	GUC_check_errdetail("The path starts with a slash and has fewer than %d bytes.",
+						(int) UNIX_SOCKET_PATH_LIMIT);
+	return false;
+}
+
+static const char *
+show_permissions(void)
+{
+	static char text[12];
+
+	snprintf(text, sizeof text, "%04o", setting_unix_socket_permissions);
+	return text;
 }
 
 static bool
@@ -300,6 +352,10 @@ define_visitor_settings(void)
 				false, PGC_SIGHUP);
 	define_int("pageviews.heartbeat", "How often a visible page reports its figures.", NULL,
 			   &setting_heartbeat, 15000, 1000, 300000, PGC_SIGHUP, GUC_UNIT_MS, NULL);
+	DefineCustomEnumVariable(
+		"pageviews.identity", "What makes views those of one session.",
+		"cookie; daily, a hash that a new secret makes useless each day; or none. Without cookie one is set only after pageviews.consent() in the page.",
+		&setting_identity, IDENTITY_COOKIE, identity_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_string("pageviews.keep_query_parameters",
 				  "Query parameters that are kept; all others never leave the browser.",
 				  "Names, or prefixes that end in *.", &setting_keep_query_parameters, "utm_*",
@@ -312,6 +368,56 @@ define_visitor_settings(void)
 	define_bool("pageviews.respect_global_privacy_control",
 				"Leaves browsers that send Global Privacy Control alone: no cookie, no views.",
 				NULL, &setting_respect_gpc, true, PGC_SIGHUP);
+}
+
+/* How much one connection or address may do. */
+static void
+define_limit_settings(void)
+{
+	define_int("pageviews.handshake_timeout",
+			   "How long a connection may take until its first request has been read.",
+			   "TLS handshake included.", &setting_handshake_timeout, DEFAULT_HANDSHAKE_TIMEOUT,
+			   100, 60000, fixed_context(), GUC_UNIT_MS, NULL);
+	define_int("pageviews.idle_timeout", "How long a socket may stay open without a message.",
+			   "0 is no limit. It comes back as soon as its page is visible.",
+			   &setting_idle_timeout, DEFAULT_IDLE_TIMEOUT, 0, 86400000, PGC_SIGHUP, GUC_UNIT_MS,
+			   NULL);
+	define_int("pageviews.max_byte_rate", "Bytes a second on one socket.",
+			   "0 is no limit. Twice as many may come at once.", &setting_max_byte_rate,
+			   DEFAULT_BYTE_RATE, 0, 1 << 30, PGC_SIGHUP, GUC_UNIT_BYTE, NULL);
+	define_int("pageviews.max_connection_age", "How long a socket may stay open.",
+			   "0 is no limit. Its page opens another one and goes on.",
+			   &setting_max_connection_age, DEFAULT_CONNECTION_AGE, 0, 30 * 86400, PGC_SIGHUP,
+			   GUC_UNIT_S, NULL);
+	define_int(
+		"pageviews.max_connection_rate_per_address",
+		"New connections a second from one IPv4 address or IPv6 /64 network.",
+		"0 is no limit. Twice as many may come at once. Behind a trusted proxy: requests of one visitor.",
+		&setting_max_connection_rate, DEFAULT_CONNECTION_RATE, 0, 1000000, PGC_SIGHUP, 0, NULL);
+	define_int("pageviews.max_message_rate", "Messages a second on one socket.",
+			   "0 is no limit. Twice as many may come at once.", &setting_max_message_rate,
+			   DEFAULT_MESSAGE_RATE, 0, 1000000, PGC_SIGHUP, 0, NULL);
+	define_int("pageviews.max_message_size", "Size of a message.", NULL, &setting_max_message_size,
+			   DEFAULT_MESSAGE_SIZE, 1024, DEFAULT_MESSAGE_SIZE, PGC_SIGHUP, GUC_UNIT_BYTE, NULL);
+	define_int("pageviews.max_note_size", "Size of a note, what a page says as it closes.", NULL,
+			   &setting_max_note_size, DEFAULT_NOTE_SIZE, 4096, DEFAULT_NOTE_SIZE, PGC_SIGHUP,
+			   GUC_UNIT_BYTE, NULL);
+}
+
+/* A socket for a proxy on the same machine. */
+static void
+define_unix_socket_settings(void)
+{
+	define_string("pageviews.unix_socket", "Path of a Unix socket to listen on.",
+				  "Empty is none. Whoever connects there is a trusted proxy.", &setting_unix_socket,
+				  "", fixed_context(), GUC_SUPERUSER_ONLY, check_unix_socket);
+	define_string("pageviews.unix_socket_group", "Group that owns the Unix socket.",
+				  "Empty is the group of the server's user.", &setting_unix_socket_group, "",
+				  fixed_context(), 0, NULL);
+	DefineCustomIntVariable("pageviews.unix_socket_permissions", "Permissions of the Unix socket.",
+							"As chmod takes them; octal starts with 0.",
+							&setting_unix_socket_permissions, 0777, 0, 0777, fixed_context(), 0,
+							NULL, NULL, show_permissions);
 }
 
 /* Where the listeners listen, and whom they let in. */
@@ -329,8 +435,9 @@ define_listener_settings(void)
 			   "Connections open at once from one IPv4 address or IPv6 /64 network.",
 			   "0 is no limit.", &setting_max_connections_per_address, 500, 0, 1000000, PGC_SIGHUP,
 			   0, NULL);
-	define_int("pageviews.port", "TCP port to listen on; 0 turns collecting off.", NULL,
-			   &setting_port, 0, 0, 65535, fixed_context(), 0, NULL);
+	define_int("pageviews.port", "TCP port to listen on; 0 is none.",
+			   "Without this and pageviews.unix_socket collecting is off.", &setting_port, 0, 0,
+			   65535, fixed_context(), 0, NULL);
 	define_bool(
 		"pageviews.sandbox",
 		"Kills a listener that makes a system call which serving does not need.",
@@ -346,7 +453,7 @@ define_listener_settings(void)
 		&setting_ssl_min_protocol_version, TLS_1_2, tls_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_string(
 		"pageviews.trusted_proxies",
-		"Addresses and networks whose X-Forwarded-For and X-Forwarded-Proto headers are believed.",
+		"Addresses and networks whose X-Forwarded-For, -Proto and -Host headers are believed.",
 		NULL, &setting_trusted_proxies, "127.0.0.1, ::1", PGC_SIGHUP, GUC_LIST_INPUT,
 		check_trusted_proxies);
 }
@@ -387,6 +494,8 @@ settings_init(void)
 {
 	define_visitor_settings();
 	define_listener_settings();
+	define_limit_settings();
+	define_unix_socket_settings();
 	define_store_settings();
 	MarkGUCPrefixReserved("pageviews");
 }

@@ -21,14 +21,23 @@ extern char *setting_cookie_name;
 extern int	 setting_cookie_samesite; /* SameSite */
 extern char *setting_database;
 extern bool	 setting_demo;
-extern int	 setting_flush_interval; /* ms */
-extern int	 setting_heartbeat;		 /* ms */
+extern int	 setting_flush_interval;	/* ms */
+extern int	 setting_handshake_timeout; /* ms */
+extern int	 setting_heartbeat;			/* ms */
+extern int	 setting_identity;			/* Identity */
+extern int	 setting_idle_timeout;		/* ms, 0: none */
 extern char *setting_keep_query_parameters;
 extern int	 setting_linger; /* ms */
 extern char *setting_listen_addresses;
 extern int	 setting_listeners;
+extern int	 setting_max_byte_rate;		  /* bytes a second, 0: no limit */
+extern int	 setting_max_connection_age;  /* s, 0: no limit */
+extern int	 setting_max_connection_rate; /* a second of one address, 0: no limit */
 extern int	 setting_max_connections;
 extern int	 setting_max_connections_per_address;
+extern int	 setting_max_message_rate; /* a second, 0: no limit */
+extern int	 setting_max_message_size; /* bytes */
+extern int	 setting_max_note_size;	   /* bytes */
 extern char *setting_path_prefix;
 extern int	 setting_ping_interval; /* ms */
 extern int	 setting_port;			/* 0: off */
@@ -41,6 +50,9 @@ extern char *setting_ssl_cert_file;
 extern char *setting_ssl_key_file;
 extern int	 setting_ssl_min_protocol_version; /* TlsVersion */
 extern char *setting_trusted_proxies;
+extern char *setting_unix_socket;		/* path; "": none */
+extern char *setting_unix_socket_group; /* "": the server's own */
+extern int	 setting_unix_socket_permissions;
 extern int	 setting_write_timeout; /* ms */
 
 /* Defines them all; called once from _PG_init. */

@@ -1,6 +1,7 @@
 /*
  * sockets.c
- *	  The listening sockets, one an address, which every listener inherits.
+ *	  The listening sockets, one an address, which every listener inherits, and the
+ *	  Unix socket.
  *
  * They belong to the worker, so that callers wait in the backlog while a
  * listener restarts.  Without SO_REUSEPORT: a second cluster on the same port
@@ -10,11 +11,15 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/ip.h"
+#include "storage/ipc.h"
 #include "utils/timestamp.h"
 
 #include "settings.h"
@@ -26,6 +31,11 @@
 
 static int sockets[SOCKET_LIMIT];
 static int socket_count = 0;
+
+/* The Unix socket's file, to be removed by whoever made it. */
+static bool	 unix_socket_made = false;
+static dev_t unix_socket_device;
+static ino_t unix_socket_inode;
 
 /*
  * Whether to say that binding fails.  Not in the first second: after a crash
@@ -139,12 +149,117 @@ bind_name(const char *name, bool complain)
 	return false;
 }
 
+/* --- the Unix socket --------------------------------------------------------- */
+
+/* Removes the file, if it is still the one that this process made. */
+static void
+remove_unix_socket(int code, Datum argument)
+{
+	struct stat status;
+
+	if (unix_socket_made && lstat(setting_unix_socket, &status) == 0 &&
+		status.st_dev == unix_socket_device && status.st_ino == unix_socket_inode)
+		unlink(setting_unix_socket);
+	unix_socket_made = false;
+}
+
+/*
+ * Removes a socket's file that nobody listens behind, as a killed server leaves
+ * it.  False with errno EADDRINUSE if somebody does, or if it is something else.
+ */
+static bool
+remove_stale(const struct sockaddr_un *address)
+{
+	struct stat status;
+	int			fd;
+	bool		refused;
+
+	if (lstat(address->sun_path, &status) != 0)
+		return errno == ENOENT;
+	errno = EADDRINUSE;
+	if (!S_ISSOCK(status.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *) address, sizeof *address) != 0 &&
+			  errno == ECONNREFUSED;
+	close(fd);
+	errno = EADDRINUSE;
+	return refused && unlink(address->sun_path) == 0;
+}
+
+/* Gives the file its group and permissions; false with errno set. */
+static bool
+set_ownership(void)
+{
+	if (setting_unix_socket_group[0] != '\0')
+	{
+		struct group *group = getgrnam(setting_unix_socket_group);
+
+		if (group == NULL)
+		{
+			errno = EINVAL;
+			return false;
+		}
+		if (chown(setting_unix_socket, (uid_t) -1, group->gr_gid) != 0)
+			return false;
+	}
+	return chmod(setting_unix_socket, (mode_t) setting_unix_socket_permissions) == 0;
+}
+
+/* Binds the Unix socket; nobody can connect before it has its permissions. */
+static bool
+bind_unix(bool complain)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat		   status;
+	int				   fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool			   made = false;
+
+	strlcpy(address.sun_path, setting_unix_socket, sizeof address.sun_path);
+	if (fd >= 0 && remove_stale(&address) &&
+		bind(fd, (struct sockaddr *) &address, sizeof address) == 0)
+	{
+		static bool registered = false;
+
+		if (lstat(address.sun_path, &status) == 0)
+		{
+			unix_socket_made = true;
+			unix_socket_device = status.st_dev;
+			unix_socket_inode = status.st_ino;
+		}
+		if (!registered)
+			before_shmem_exit(remove_unix_socket, 0);
+		registered = true;
+		made = set_ownership() && listen(fd, BACKLOG) == 0;
+	}
+	if (made)
+	{
+		sockets[socket_count++] = fd;
+		return true;
+	}
+	if (complain)
+		ereport(
+			WARNING,
+			(errcode_for_socket_access(),
+			 errmsg("pageviews could not listen on the Unix socket \"%s\": %m",
+					setting_unix_socket),
+			 errhint(
+				 "Correct pageviews.unix_socket, its folder, or pageviews.unix_socket_group, and restart.")));
+	if (fd >= 0)
+		close(fd);
+	remove_unix_socket(0, 0);
+	return false;
+}
+
 static void
 close_all(void)
 {
 	for (int i = 0; i < socket_count; i++)
 		close(sockets[i]);
 	socket_count = 0;
+	remove_unix_socket(0, 0);
 }
 
 bool
@@ -161,12 +276,14 @@ sockets_bind(void)
 
 	names = pstrdup(setting_listen_addresses);
 	cursor = names;
-	for (char *name; all && (name = strsep(&cursor, ", \t")) != NULL;)
+	for (char *name; setting_port != 0 && all && (name = strsep(&cursor, ", \t")) != NULL;)
 	{
 		if (*name != '\0')
 			all = bind_name(name, complain);
 	}
 	pfree(names);
+	if (all && setting_unix_socket[0] != '\0' && socket_count < SOCKET_LIMIT)
+		all = bind_unix(complain);
 
 	if (all && socket_count > 0)
 		return true;

@@ -10,7 +10,8 @@
 #define SOCKET_LIMIT 16
 
 /*
- * Binds pageviews.port on each of pageviews.listen_addresses.  False, with a
+ * Binds pageviews.port on each of pageviews.listen_addresses, and
+ * pageviews.unix_socket, whose file goes with the process.  False, with a
  * WARNING that says why and what to do, unless every address was bound; nothing
  * is left open then.  Logged after a second of failing, then once a minute.
  */

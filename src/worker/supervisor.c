@@ -175,10 +175,13 @@ send_config(Listener *listener)
 	command.u.configure = config;
 	command.u.configure.max_connections = connections_each;
 	command.u.configure.busy = busy;
-	/* Each listener sees its share of an address's connections. */
+	/* Each listener sees its share of an address's connections, open and new. */
 	if (config.max_connections_per_address > 0)
 		command.u.configure.max_connections_per_address =
 			Max(1, config.max_connections_per_address / listener_count);
+	if (config.limits.connection_rate > 0)
+		command.u.configure.limits.connection_rate =
+			Max(1, config.limits.connection_rate / listener_count);
 	return send_command(listener, LANE_EVENTS, &command);
 }
 

@@ -274,8 +274,9 @@ publish(void)
 static void
 wait_for_work(void)
 {
-	Micros	  deadline = Min(Min(flush_deadline(), registry_deadline(registry)),
-							 Min(supervisor_deadline(), upkeep_deadline()));
+	Micros deadline = Min(
+		Min(flush_deadline(), registry_deadline(registry)),
+		Min(Min(supervisor_deadline(), upkeep_deadline()), listener_config_deadline(clock_now())));
 	Micros	  delay = deadline == PG_INT64_MAX ? -1 : deadline - clock_monotonic();
 	long	  timeout = -1;
 	WaitEvent event;
@@ -290,11 +291,14 @@ wait_for_work(void)
 static void
 run_turn(void)
 {
+	bool new_day;
+
 	now = clock_now();
 	supervisor_run(now.monotonic);
 	forget_sessions();
 	registry_tick(registry, now);
-	if (upkeep_run(now))
+	new_day = listener_config_new_day(now.wall);
+	if (upkeep_run(now) || new_day)
 		configure_listeners();
 	if (flush_deadline() <= clock_monotonic())
 		write_batch();

@@ -87,7 +87,7 @@ my $node = Pageviews::Cluster->running(
 	checkpoint_interval => Pageviews::Faults::Verdict::CHECKPOINT . 'ms',
 	conf => "restart_after_crash = on\nmax_connections = 40\nlog_min_messages = log\n");
 my ($passed, $failed) = (0, 0);
-my %sum = map { $_ => 0 } qw(views lost duplicated bent forgotten vanished);
+my %sum = map { $_ => 0 } qw(views lost duplicated bent forgotten unheard vanished);
 
 Pageviews::Faults::Verdict::prepare($node);
 
@@ -198,8 +198,8 @@ sub endure
 	  $v{late}, waited_ms() - $waited if @wrong;
 	push @wrong, sprintf q{again: make test-faults FAULTS="%s '%s'"}, join(' ', "--seed $o{seed}", @repeated), $fault{name}
 	  if @wrong;
-	report(sprintf('%s: views %d, lost %d, duplicated %d, beyond tolerance %d, restarts %d%s',
-			$fault{name}, @v{qw(views lost duplicated bent)}, $struck->{restarts},
+	report(sprintf('%s: views %d, lost %d, duplicated %d, beyond tolerance %d, never heard of %d, restarts %d%s',
+			$fault{name}, @v{qw(views lost duplicated bent unheard)}, $struck->{restarts},
 			$fault{losses} ? ", gone with the memory $v{forgotten} of $v{vanished} whose visitor never came back" : ''),
 		@wrong);
 	$sum{$_} += $v{$_} for keys %sum;
@@ -216,7 +216,7 @@ eval {
 	$node->stop;
 	1;
 } or report('the suite itself', $@);
-printf $screen "sum: views %d, lost %d, duplicated %d, beyond tolerance %d, gone with the memory %d (%.2f %% of all views) of %d whose visitor never came back\n",
-  @sum{qw(views lost duplicated bent forgotten)}, $sum{views} ? 100 * $sum{forgotten} / $sum{views} : 0, $sum{vanished};
+printf $screen "sum: views %d, lost %d, duplicated %d, beyond tolerance %d, never heard of %d, gone with the memory %d (%.2f %% of all views) of %d whose visitor never came back\n",
+  @sum{qw(views lost duplicated bent unheard forgotten)}, $sum{views} ? 100 * $sum{forgotten} / $sum{views} : 0, $sum{vanished};
 print $screen "$passed passed, $failed failed\n";
 exit($failed ? 1 : 0);

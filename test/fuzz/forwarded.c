@@ -37,7 +37,8 @@ check_lies(Address peer, Address visitor, Text forwarded, const NetworkList *tru
 	memcpy(longer, lie, sizeof lie - 1);
 	if (forwarded.length > 0)
 		memcpy(longer + sizeof lie - 1, forwarded.data, forwarded.length);
-	FUZZ_CHECK(same(visitor, address_of_visitor(peer, (Text){longer, (uint16_t) length}, trusted)));
+	FUZZ_CHECK(same(visitor, address_of_visitor(peer, network_list_contains(trusted, peer),
+												(Text){longer, (uint16_t) length}, trusted)));
 	free(longer);
 }
 
@@ -57,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void) address_parse(from.data, from.length, &peer);
 	check_round_trip(peer);
 
-	visitor = address_of_visitor(peer, forwarded, &trusted);
+	visitor = address_of_visitor(peer, network_list_contains(&trusted, peer), forwarded, &trusted);
 	check_round_trip(visitor);
 	if (!network_list_contains(&trusted, peer))
 		FUZZ_CHECK(same(visitor, peer));

@@ -4,9 +4,11 @@
 use strict;
 use warnings FATAL => 'all';
 
+use IO::Select;
 use Pageviews::Client;
 use Pageviews::Gate;
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 # Whether a newcomer gets in; the client, or undef.
 sub admitted
@@ -160,5 +162,72 @@ subtest 'each visitor of a proxy' => sub {
 		ok($answer->{ended} || $answer->{status}, 'an X-Forwarded-For that is nonsense does no harm: ' . substr $nonsense, 0, 20);
 	}
 	$proxied->stands;
+};
+
+# --- the other limits, each with its own counter --------------------------------------------------------
+
+subtest 'new connections' => sub {
+	my $paced = Pageviews::Gate->start('limits_rate', '-l', 'connection_rate=5', '-i', 20000);
+	my $inside = 0;
+
+	for (1 .. 40)
+	{
+		my $client = admitted($paced) // next;
+
+		$inside++;
+		$client->close;
+	}
+	cmp_ok($inside, '>=', 5, 'an address comes in now and then');
+	cmp_ok($inside, '<', 30, '... but not as often as it likes');
+	ok(admitted($paced, from => '127.0.0.2'), 'another address comes in');
+	cmp_ok($paced->counters->{refused_rate}, '>=', 10, 'those turned away are counted');
+	$paced->stands;
+};
+
+subtest 'time' => sub {
+	my $hasty = Pageviews::Gate->start('limits_time', '-l', 'handshake_timeout=300', '-l', 'idle_timeout=700', '-i', 200);
+	my $silent = Pageviews::Gate::dial($hasty->{port});
+	my $slow = Pageviews::Gate::dial($hasty->{port});
+	my $began = time;
+	my %ended;
+
+	# One byte a moment: the patience does not begin anew with each.
+	for my $byte (split //, "GET /_view/client.js HTTP/1.1\r\nHost: x\r\n" . 'X: ' . 'y' x 400)
+	{
+		$ended{slow} //= time - $began if !syswrite $slow, $byte;
+		last if $ended{slow} || time > $began + 5;
+		sleep 0.02;
+	}
+	ok($ended{slow}, 'a head that comes byte by byte is hung up on');
+	$hasty->wait_for('who says nothing is hung up on', sub { IO::Select->new($silent)->can_read(0.1) && !sysread $silent, my $nothing, 1 });
+	is($hasty->counters->{handshake_timeouts}, 2, 'both are counted');
+	my $idle = $hasty->visitor;
+
+	$idle->begin('/idle');
+	is($idle->closed, 1001, 'a socket that answers pings and says nothing is closed');
+	is($hasty->counters->{idle_timeouts}, 1, '... and counted');
+	$hasty->stands;
+};
+
+subtest 'age' => sub {
+	my $gate = Pageviews::Gate->start('limits_age', '-l', 'connection_age=1', '-i', 200);
+	my $client = $gate->visitor;
+
+	is($client->closed, 1001, 'a socket that is open for too long is closed');
+	is($gate->counters->{expired}, 1, '... and counted');
+	$gate->stands;
+};
+
+subtest 'sizes' => sub {
+	my $small = Pageviews::Gate->start('limits_size', '-l', 'message_size=1024', '-l', 'note_size=4096', '-i', 20000);
+	my $client = $small->visitor;
+
+	$client->send_message(Pageviews::Client::message($client->new_view('/' . 'p' x 1000), 'view'));
+	is($client->closed, 1009, 'a message that is too large closes with 1009');
+	my ($note) = $small->attack([ $small->request('POST', '/_view/note', [ Origin => $small->{origin}, 'Content-Length' => 4098 ], '[' . ' ' x 4096 . ']') ], patience => 3);
+
+	is($note->{status}, 413, 'a note that is too large is refused');
+	is($small->counters->{refused_size}, 2, 'both are counted');
+	$small->stands;
 };
 done_testing();

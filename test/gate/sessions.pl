@@ -4,7 +4,7 @@
 use strict;
 use warnings FATAL => 'all';
 
-use Digest::SHA qw(hmac_sha256);
+use Digest::SHA qw(hmac_sha256 sha256);
 use MIME::Base64 qw(encode_base64url);
 use Pageviews::Client;
 use Pageviews::Gate;
@@ -27,13 +27,14 @@ sub session
 	return $gate->reported(qr/^opened $number session=(\S+)/m);
 }
 
-# A cookie as the server would sign it; `secret`, `key`, `name`, `issued` may be others.
+# A cookie as the server would sign it; `secret`, `key`, `name`, `site`, `issued` may be others.
 my $mine = '0f0e0d0c-0b0a-4908-8706-050403020100';
 
 sub signed
 {
 	my (%o) = @_;
-	my $body = join '.', $o{version} // 1, $o{key} // 1, encode_base64url(pack('H*', $mine =~ tr/-//dr)), sprintf('%x', $o{issued} // time);
+	my $body = join '.', $o{version} // 2, $o{key} // 1, encode_base64url(pack('H*', $mine =~ tr/-//dr)),
+	  encode_base64url(substr sha256($o{site} // '127.0.0.1'), 0, 8), sprintf('%x', $o{issued} // time);
 	my $name = $o{name} // NAME;
 
 	return "$body." . encode_base64url(hmac_sha256("$name=$body", $o{secret} // SECRET));
@@ -45,7 +46,7 @@ my $client = $gate->visitor;
 my $cookie = $client->cookie;
 my $session = $gate->reported(qr/^opened @{[ $gate->number_of ]} session=(\S+)/m);
 
-like($client->{cookies}[-1], qr/^_pageviews_session=1\.1\.[\w-]{22}\.[0-9a-f]+\.[\w-]{43}; Path=\/; Max-Age=5184000; HttpOnly; SameSite=Lax$/,
+like($client->{cookies}[-1], qr/^_pageviews_session=2\.1\.[\w-]{22}\.[\w-]{11}\.[0-9a-f]+\.[\w-]{43}; Path=\/; Max-Age=5184000; HttpOnly; SameSite=Lax$/,
 	'the cookie is out of reach of scripts and of other sites');
 isnt(session(), $session, 'a visitor without a cookie is a new one');
 is(session($cookie), $session, 'a visitor with a cookie is known');
@@ -71,7 +72,10 @@ my %forged = (
 	'a key that is none' => signed(key => 2),
 	'key 0' => signed(key => 0),
 	'a key above all bounds' => signed(key => '4294967297'),
-	'another version' => signed(version => 2),
+	'another version' => signed(version => 1),
+	'another site' => signed(site => 'example.com'),
+	'no site' => $value =~ s/^(2\.1\.[^.]+)\.[^.]+/$1/r,
+	'the site of another cookie' => $value =~ s/^(2\.1\.[^.]+)\.[^.]+/$1 . '.' . encode_base64url(substr sha256('example.com'), 0, 8)/er,
 	'another cookie name' => signed(name => 'other'),
 	'an age of 61 days' => signed(issued => time - 61 * DAY),
 	'a birth in ten minutes' => signed(issued => time + 600),
@@ -84,7 +88,7 @@ my %forged = (
 	'quotes' => "\"$value\"",
 	'nothing' => '',
 	'dots' => '.' x 100,
-	'a key written in two digits' => $value =~ s/^1\.1\./1.01./r,
+	'a key written in two digits' => $value =~ s/^2\.1\./2.01./r,
 	'upper-case hex' => signed(issued => 0x6abcdef0) =~ s/6abcdef0/6ABCDEF0/r,
 	'a value of 2,000 bytes' => 'A' x 2000);
 my %seen = ($session => 'the first', $mine => 'mine');
@@ -110,6 +114,12 @@ is(session(NAME . '=' . signed(issued => time - 59 * DAY)), $mine, 'a visitor is
 isnt(session("x$cookie"), $session, 'a name that ends like ours is not ours');
 is(session('a' x 1500 . "=1; $cookie"), $session, 'a long cookie of somebody else does not hide ours');
 
+# --- one collector, several hosts ------------------------------------------------------------------
+
+my $away = $gate->ask('/_view/client.js', "Cookie: $cookie", 'Host: example.com');
+
+unlike($away->{cookies}[0], qr/^\Q@{[ $cookie =~ m{^([^.]+\.1\.[^.]+\.)} ]}\E/, 'a cookie of one host is nobody at another');
+
 # --- who gets none --------------------------------------------------------------------------------
 
 for my $purpose ('Sec-Purpose: prefetch;prerender', 'Sec-Purpose: prefetch', 'Purpose: prefetch')
@@ -133,5 +143,50 @@ subtest 'Global Privacy Control' => sub {
 		[ 'who opted out leaves no note', $private->note($private->ends(1), headers => [ 'Sec-GPC' => 1 ]), 403 ]);
 	like($private->ask('/_view/client.js', 'X-Forwarded-Proto: https')->{cookies}[0], qr/; Secure/, 'a trusted proxy says that it was TLS');
 	$private->stands;
+};
+
+subtest 'without a cookie' => sub {
+	for my $identity (1, 2)
+	{
+		my $gate = Pageviews::Gate->start("sessions_identity_$identity", '-I', $identity, '-x', '127.0.0.1');
+		my @known;
+
+		# The session of a visitor from an address; the last Set-Cookie lands in $set.
+		my $set;
+		my $session = sub {
+			my ($from, %o) = @_;
+			my $before = () = $gate->reports =~ /^opened/mg;
+			my $client = $gate->visitor(agent => 'the same', headers => ["X-Forwarded-For: $from"], %o);
+			my @sessions;
+
+			$gate->wait_for('it is reported', sub { @sessions = $gate->reports =~ /^opened \d+ session=(\S+) .*\n/mg; @sessions > $before });
+			$set = $client->{cookies}[-1];
+			$client->close;
+			return $sessions[-1];
+		};
+		my $first = $session->('203.0.113.7');
+
+		is($set, undef, 'a socket sets no cookie');
+		is(scalar @{ $gate->ask('/_view/client.js')->{cookies} }, 0, 'nor does the tracker');
+		is($session->('203.0.113.7') eq $first ? 1 : 0, $identity == 1 ? 1 : 0, $identity == 1 ? 'the same visitor is known' : 'nobody is known');
+		isnt($session->('203.0.113.8'), $first, 'another address is another visitor');
+		isnt($session->('203.0.113.7', agent => 'other'), $first, 'another browser is another visitor');
+		$gate->tell('day');
+		$gate->counters;
+		isnt($session->('203.0.113.7'), $first, 'tomorrow nobody is known');
+
+		# Consent.
+		my $after = $session->('203.0.113.7', path => '/_view/consent/true');
+		my ($cookie) = ($set // '') =~ /^([^;]+)/;
+
+		like($set, qr/; Max-Age=5184000; HttpOnly/, 'with consent there is a cookie');
+		is($session->('203.0.113.9', cookie => $cookie, agent => 'other'), $after, '... which is known everywhere');
+		like($set, qr/^\Q@{[ $cookie =~ m{^([^.]+\.1\.[^.]+\.)} ]}\E/, '... and renewed');
+		isnt($session->('203.0.113.7', cookie => $cookie, path => '/_view/consent/false'), $after, 'without it nobody is known');
+		like($set, qr/^_pageviews_session=; Path=\/; Max-Age=0;/, '... and the cookie is taken away');
+		is($session->('203.0.113.7', path => '/_view/consent/true', cookie => $cookie), $after, 'who consents twice stays who they are');
+		$gate->refuses(1, [ 'another origin cannot consent for anybody', $gate->upgrade(path => '/_view/consent/true', Origin => 'http://evil.example'), 403 ]);
+		$gate->stands;
+	}
 };
 done_testing();

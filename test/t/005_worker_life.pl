@@ -197,5 +197,6 @@ $node->adjust_conf('postgresql.conf', 'max_worker_processes', '8');
 $node->restart;
 $node->wait_ready;
 pass('with a slot the worker is there');
+$node->conserved;
 $node->stop;
 done_testing();

@@ -46,6 +46,11 @@ my @views = map { $visitors[$_]->begin("/killed/$_") } 0 .. 3;
 $visitors[$_]->say_view($views[$_], 'state', visible => 300 + $_) for 0 .. 3;
 $node->becomes("SELECT count(*) = 4 FROM pageviews.views WHERE path LIKE '/killed/%' AND ended_at IS NULL AND engagement_ms >= 300",
 	'open views are stored as they stand');
+# Of another cluster, which replicates into this table.
+$node->safe_psql('postgres', <<'SQL');
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+VALUES (gen_random_uuid(), gen_random_uuid(), now(), 4, 1, 0, 0, 7, 'example.com', '/elsewhere')
+SQL
 @listeners = $node->listener_pids;
 $node->stop('immediate');
 Pageviews::Cluster::eventually('the listener ends', 60, sub { !grep { Pageviews::Cluster::alive($_) } @listeners });
@@ -56,6 +61,7 @@ my $back = $node->visitor(cookie => $visitors[0]->cookie);
 $back->say_view($views[0], 'view', visible => 900);
 $node->becomes("SELECT count(*) = 3 FROM pageviews.views WHERE path LIKE '/killed/%' AND end_reason = 'recovered'",
 	'after an immediate stop, what no browser claims is closed as recovered');
+is($node->value("SELECT count(*) FROM pageviews.views WHERE path = '/elsewhere' AND ended_at IS NULL"), '1', '... but what another cluster collects');
 is($node->value("SELECT bool_and(engagement_ms BETWEEN 300 AND 310) FROM pageviews.views WHERE end_reason = 'recovered'"),
 	't', '... with the engagement of the last checkpoint');
 $back->end_view($views[0], visible => 950);

@@ -129,5 +129,6 @@ my $more = $again->begin('/again');
 
 $again->end_view($more, visible => 3);
 ok($node->row($more->{view}), 'and the next start is a start');
+$node->conserved;
 $node->stop;
 done_testing();

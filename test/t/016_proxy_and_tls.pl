@@ -122,5 +122,6 @@ is(curl("https://127.0.0.1:$web/_view/healthz", '-o', '/dev/null', '-w', '%{http
 $node->set_now(ssl_cert_file => '', ssl_key_file => '');
 Pageviews::Cluster::eventually('plain http again', 60, sub { $node->healthy });
 pass('without one it speaks plain http again');
+$node->conserved;
 $node->stop;
 done_testing();

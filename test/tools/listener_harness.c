@@ -18,10 +18,12 @@
  *	  -g			respect GPC					-d			demo site
  *	  -S			sandbox
  *	  -m			mute: no answers			-q			do not print messages and connections
+ *	  -I N			identity (0 cookie, 1 daily, 2 none)
+ *	  -l NAME=N		a limit of PeerLimits		-u PATH		a Unix socket instead of a port
  *
  * Lines on its standard input are commands: busy, take, mute, speak, configure
  * (sends the configuration again, with the TLS files read anew), ping MS (the
- * same with another interval), beat (a heartbeat), garbage (a record that does
+ * same with another interval), day (the same with another secret of the day), beat (a heartbeat), garbage (a record that does
  * not decode), close.  End of input changes nothing.  It ends when the listener does,
  * and says how.
  */
@@ -35,6 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,6 +209,11 @@ take_line(char *line)
 		mute = line[0] == 'm';
 	else if (strcmp(line, "configure") == 0)
 		configure();
+	else if (strcmp(line, "day") == 0)
+	{
+		config.daily_secret[0]++;
+		configure();
+	}
 	else if (strncmp(line, "ping ", 5) == 0)
 	{
 		config.ping_interval = atoi(line + 5);
@@ -238,6 +246,21 @@ listen_at(int port)
 		getsockname(listening, (struct sockaddr *) &address, &length) != 0)
 		die("cannot listen");
 	printf("listening on %d\n", ntohs(address.sin_port));
+	return listening;
+}
+
+static int
+listen_at_path(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int				   listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+	(void) unlink(path);
+	if (listening < 0 || bind(listening, (struct sockaddr *) &address, sizeof address) != 0 ||
+		listen(listening, 4096) != 0)
+		die(path);
+	printf("listening on 0\n");
 	return listening;
 }
 
@@ -310,6 +333,40 @@ run(void)
 	}
 }
 
+/* "name=number" */
+static void
+set_limit(const char *text)
+{
+	PeerLimits *limits = &config.limits;
+	const struct
+	{
+		const char *name;
+		void	   *field; /* all are of 32 bits */
+	} fields[] = {{"connection_rate", &limits->connection_rate},
+				  {"message_rate", &limits->message_rate},
+				  {"byte_rate", &limits->byte_rate},
+				  {"message_size", &limits->message_size},
+				  {"note_size", &limits->note_size},
+				  {"handshake_timeout", &limits->handshake_timeout},
+				  {"idle_timeout", &limits->idle_timeout},
+				  {"connection_age", &limits->connection_age}};
+	const char *equals = strchr(text, '=');
+
+	for (size_t i = 0; equals != NULL && i < sizeof fields / sizeof fields[0]; i++)
+	{
+		int32_t value = (int32_t) atoi(equals + 1);
+
+		if (strlen(fields[i].name) == (size_t) (equals - text) &&
+			strncmp(fields[i].name, text, (size_t) (equals - text)) == 0)
+		{
+			memcpy(fields[i].field, &value, sizeof value);
+			return;
+		}
+	}
+	fprintf(stderr, "there is no limit %s\n", text);
+	exit(2);
+}
+
 static void
 set_defaults(void)
 {
@@ -319,25 +376,28 @@ set_defaults(void)
 							  .cookie_max_age = 60 * 24 * 3600,
 							  .key_count = 1,
 							  .max_connections = 1000,
+							  .limits = DEFAULT_PEER_LIMITS,
 							  .heartbeat = 15000,
 							  .ping_interval = 1000};
 	config.keys[0].id = 1;
+	config.limits.connection_rate = 0;
 	memset(config.keys[0].secret, 'k', sizeof config.keys[0].secret);
 }
 
 int
 main(int argc, char **argv)
 {
-	int	  port = 0;
-	int	  option;
-	int	  status;
-	pid_t pid;
+	const char *unix_path = NULL;
+	int			port = 0;
+	int			option;
+	int			status;
+	pid_t		pid;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stdin, NULL, _IONBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	set_defaults();
-	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:gdSmq")) != -1)
+	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:gdSmq")) != -1)
 	{
 		switch (option)
 		{
@@ -371,6 +431,15 @@ main(int argc, char **argv)
 			case 's':
 				config.cookie_samesite = (SameSite) atoi(optarg);
 				break;
+			case 'l':
+				set_limit(optarg);
+				break;
+			case 'I':
+				config.identity = (Identity) atoi(optarg);
+				break;
+			case 'u':
+				unix_path = optarg;
+				break;
 			case 'g':
 				config.respect_gpc = true;
 				break;
@@ -396,7 +465,8 @@ main(int argc, char **argv)
 		return 2;
 	}
 
-	pid = start(argv + optind, argc - optind, listen_at(port));
+	pid = start(argv + optind, argc - optind,
+				unix_path != NULL ? listen_at_path(unix_path) : listen_at(port));
 	run();
 	if (waitpid(pid, &status, 0) != pid)
 		die("waitpid");

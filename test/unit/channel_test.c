@@ -192,6 +192,8 @@ TEST(a_configuration_survives_the_channel)
 	sent.u.configure.keys[1].id = 9;
 	memset(sent.u.configure.keys[1].secret, 5, COOKIE_KEY_LENGTH);
 	sent.u.configure.max_connections = 10;
+	sent.u.configure.limits = (PeerLimits) DEFAULT_PEER_LIMITS;
+	sent.u.configure.limits.connection_age = 77;
 	sent.u.configure.heartbeat = 1000;
 	sent.u.configure.ping_interval = 1000;
 	sent.u.configure.sandbox = true;
@@ -201,6 +203,8 @@ TEST(a_configuration_survives_the_channel)
 	REQUIRE(length > 0);
 	REQUIRE(command_decode(body, length, &got));
 	CHECK_INT(got.u.configure.keys[1].id, 9);
+	CHECK_INT(got.u.configure.limits.connection_rate, DEFAULT_CONNECTION_RATE);
+	CHECK_INT(got.u.configure.limits.connection_age, 77);
 	CHECK_INT(got.u.configure.keys[1].secret[31], 5);
 	CHECK_INT(got.u.configure.tls_key.length, CERTIFICATE_LIMIT);
 	CHECK(got.u.configure.sandbox);

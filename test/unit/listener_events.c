@@ -100,14 +100,14 @@ TEST(a_reset_is_told_from_a_goodbye)
 	connect_pair(ends, "");
 	close(ends[0]);
 	CHECK(recv(ends[1], &(char){0}, 1, 0) == 0);
-	CHECK_INT(callers_cause_of_end(ends[1]), CLOSE_NORMAL);
+	CHECK_INT(callers_cause_of_end(&(Connection){0}, ends[1]), CLOSE_NORMAL);
 	close(ends[1]);
 
 	connect_pair(ends, "");
 	CHECK(setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0);
 	close(ends[0]);
 	CHECK(recv(ends[1], &(char){0}, 1, 0) == -1);
-	CHECK_INT(callers_cause_of_end(ends[1]), CLOSE_RESET);
+	CHECK_INT(callers_cause_of_end(&(Connection){0}, ends[1]), CLOSE_RESET);
 	close(ends[1]);
 }
 

@@ -80,17 +80,18 @@ TEST(nobody_can_invent_a_visitor_address)
 	Address		proxy = address("10.0.0.1");
 
 	REQUIRE(network_list_parse(text_of("10.0.0.0/8"), &trusted));
-	CHECK(same(address_of_visitor(address("192.0.2.1"), text_of("198.51.100.1"), &trusted),
+	CHECK(same(address_of_visitor(address("192.0.2.1"), false, text_of("198.51.100.1"), &trusted),
 			   address("192.0.2.1")));
-	CHECK(same(address_of_visitor(proxy, text_of("198.51.100.1"), &trusted),
+	CHECK(same(address_of_visitor(proxy, true, text_of("198.51.100.1"), &trusted),
 			   address("198.51.100.1")));
-	CHECK(same(address_of_visitor(proxy, text_of("1.1.1.1, 198.51.100.1 , 10.0.0.2"), &trusted),
-			   address("198.51.100.1")));
-	CHECK(same(address_of_visitor(proxy, text_of("10.9.9.9,10.0.0.2"), &trusted),
+	CHECK(
+		same(address_of_visitor(proxy, true, text_of("1.1.1.1, 198.51.100.1 , 10.0.0.2"), &trusted),
+			 address("198.51.100.1")));
+	CHECK(same(address_of_visitor(proxy, true, text_of("10.9.9.9,10.0.0.2"), &trusted),
 			   address("10.9.9.9")));
-	CHECK(same(address_of_visitor(proxy, text_of("198.51.100.1, garbage"), &trusted), proxy));
-	CHECK(same(address_of_visitor(proxy, text_of(""), &trusted), proxy));
-	CHECK(same(address_of_visitor(proxy, text_of(",,"), &trusted), proxy));
+	CHECK(same(address_of_visitor(proxy, true, text_of("198.51.100.1, garbage"), &trusted), proxy));
+	CHECK(same(address_of_visitor(proxy, true, text_of(""), &trusted), proxy));
+	CHECK(same(address_of_visitor(proxy, true, text_of(",,"), &trusted), proxy));
 	network_list_free(&trusted);
 }
 
@@ -112,6 +113,50 @@ TEST(an_address_gets_no_more_than_its_share)
 	address_table_release(table, address("198.51.100.7"));
 	CHECK_INT(address_table_count(table), 2);
 	address_table_free(table);
+}
+
+TEST(an_address_comes_no_more_often_than_it_may)
+{
+	RateTable *table = rate_table_new(10, seed);
+	Address	   one = address("192.0.2.1");
+	int		   taken = 0;
+	Micros	   now = 1000 * MICROS_PER_SECOND;
+
+	REQUIRE(table != NULL);
+	for (int i = 0; i < 100; i++)
+		taken += rate_table_take(table, one, 10, now);
+	CHECK_INT(taken, 20);
+	CHECK(rate_table_take(table, address("192.0.2.2"), 10, now));
+	CHECK(rate_table_take(table, one, 0, now));
+	CHECK(!rate_table_take(table, one, 10, now + MICROS_PER_SECOND / 20));
+	CHECK(rate_table_take(table, one, 10, now + MICROS_PER_SECOND / 10));
+	CHECK(!rate_table_take(table, one, 10, now + MICROS_PER_SECOND / 10));
+	for (int i = 0; i < 100; i++)
+		taken += rate_table_take(table, one, 10, now + 60 * MICROS_PER_SECOND);
+	CHECK_INT(taken, 40);
+	rate_table_free(table);
+}
+
+/* Whoever stays busy is not forgotten for those who come once. */
+TEST(a_flood_of_addresses_does_not_make_one_forgotten_that_stays)
+{
+	RateTable *table = rate_table_new(1000, seed);
+	Address	   one = address("192.0.2.1");
+	Micros	   now = 1000 * MICROS_PER_SECOND;
+	int		   taken = 0;
+
+	REQUIRE(table != NULL);
+	for (uint32_t i = 0; i < 100000; i++)
+	{
+		Address other = address("2001:db8::");
+
+		memcpy(other.bytes + 4, &i, sizeof i);
+		CHECK(rate_table_take(table, other, 10, now + i));
+		if (i % 100 == 0)
+			taken += rate_table_take(table, one, 10, now + i);
+	}
+	CHECK_INT(taken, 20);
+	rate_table_free(table);
 }
 
 /* Counts by a plain array what the table counts by hashing, over many random turns. */
@@ -241,6 +286,8 @@ main(int argc, char **argv)
 	RUN(a_proxy_is_trusted_only_within_its_network);
 	RUN(nobody_can_invent_a_visitor_address);
 	RUN(an_address_gets_no_more_than_its_share);
+	RUN(an_address_comes_no_more_often_than_it_may);
+	RUN(a_flood_of_addresses_does_not_make_one_forgotten_that_stays);
 	RUN(the_table_of_addresses_forgets_nobody_and_keeps_nobody);
 	RUN(a_flood_of_messages_is_stopped_and_a_burst_is_not);
 	RUN(a_sleeping_machine_is_not_taken_for_an_awake_one);

@@ -4,6 +4,8 @@
  */
 #include "listener_world.h"
 
+#include <netinet/in.h>
+
 #include <zlib.h>
 
 TEST(the_tracker_comes_with_a_cookie_and_its_settings)
@@ -13,7 +15,7 @@ TEST(the_tracker_comes_with_a_cookie_and_its_settings)
 	start(NULL);
 	REQUIRE(ask(connect_from("192.0.2.1"), &request) == HTTP_RESPOND);
 	CHECK(says("HTTP/1.1 200 OK\r\n"));
-	CHECK(says("\r\nSet-Cookie: session=1.1."));
+	CHECK(says("\r\nSet-Cookie: session=2.1."));
 	CHECK(says("\r\nCache-Control: private, no-cache\r\n"));
 	CHECK(says("\r\nVary: Accept-Encoding\r\n"));
 	CHECK(says("\r\nCross-Origin-Resource-Policy: cross-origin\r\n"));
@@ -235,6 +237,139 @@ TEST(behind_a_proxy_each_visitor_has_a_share)
 	CHECK_INT(listener.counters[COUNT_REFUSED_ADDRESS], 1);
 }
 
+TEST(only_a_trusted_proxy_can_say_which_host_was_asked_for)
+{
+	Request request = upgrade();
+
+	start(NULL);
+	request.host = text_of("inside.local:8077");
+	request.forwarded_host = text_of("other.example, example.com");
+	CHECK_INT(http_check_upgrade(&listener, connect_from("192.0.2.1"), &request, now), 403);
+	CHECK_INT(http_check_upgrade(&listener, connect_from("10.0.0.1"), &request, now), 0);
+	request.forwarded_host = text_of("example.com, other.example");
+	CHECK_INT(http_check_upgrade(&listener, connect_from("10.0.0.1"), &request, now), 403);
+}
+
+TEST(behind_a_proxy_each_visitor_has_a_pace)
+{
+	Request request = get("/_view/healthz");
+
+	start(NULL);
+	listener.configuration.is.limits.connection_rate = 2;
+	request.forwarded_for = text_of("198.51.100.1");
+	for (int i = 0; i < 6; i++)
+	{
+		CHECK_INT(ask(connect_from("10.0.0.1"), &request), HTTP_RESPOND);
+		CHECK(says(i < 4 ? "HTTP/1.1 200 " : "HTTP/1.1 429 "));
+	}
+	CHECK_INT(listener.counters[COUNT_REFUSED_RATE], 2);
+
+	/* What the proxy asks for itself has none, and what a stranger says was forwarded is not. */
+	request.forwarded_for = text_of("");
+	CHECK_INT(ask(connect_from("10.0.0.1"), &request), HTTP_RESPOND);
+	CHECK(says("HTTP/1.1 200 "));
+	request.forwarded_for = text_of("198.51.100.1");
+	CHECK_INT(ask(connect_from("192.0.2.1"), &request), HTTP_RESPOND);
+	CHECK(says("HTTP/1.1 200 "));
+}
+
+/* Makes a listening socket at a port of 127.0.0.1, or in the abstract for Unix. */
+static int
+listen_somewhere(int family, struct sockaddr_storage *address, socklen_t *length)
+{
+	int descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	memset(address, 0, sizeof *address);
+	address->ss_family = (sa_family_t) family;
+	*length = sizeof(sa_family_t);
+	if (family == AF_INET)
+	{
+		((struct sockaddr_in *) address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		*length = sizeof(struct sockaddr_in);
+	}
+	CHECK_INT(bind(descriptor, (struct sockaddr *) address, *length), 0);
+	CHECK_INT(listen(descriptor, 16), 0);
+	*length = sizeof *address;
+	CHECK_INT(getsockname(descriptor, (struct sockaddr *) address, length), 0);
+	return descriptor;
+}
+
+static Connection *accepted[8];
+static int		   accepted_count;
+
+static void
+keep_caller(Connection *connection, int descriptor)
+{
+	close(descriptor);
+	accepted[accepted_count++] = connection;
+}
+
+/* Calls so many times; returns how many got in. */
+static int
+call(int family, int times)
+{
+	struct sockaddr_storage address;
+	socklen_t				length;
+	int						listening = listen_somewhere(family, &address, &length);
+
+	accepted_count = 0;
+	for (int i = 0; i < times; i++)
+	{
+		int caller = socket(family, SOCK_STREAM, 0);
+
+		CHECK_INT(connect(caller, (struct sockaddr *) &address, length), 0);
+		callers_take(&listener, listening, keep_caller);
+		close(caller);
+	}
+	close(listening);
+	return accepted_count;
+}
+
+TEST(who_does_not_ask_in_time_is_hung_up_on)
+{
+	Micros began;
+
+	start(NULL);
+	CHECK_INT(call(AF_INET, 2), 2);
+	began = clock_monotonic();
+	CHECK(listener.newcomers.first == accepted[0]);
+	callers_asked(&listener, accepted[0]);
+	callers_tick(&listener, began + 4 * MICROS_PER_SECOND);
+	CHECK_INT(dropped, 0);
+	callers_tick(&listener, began + 6 * MICROS_PER_SECOND);
+	CHECK_INT(dropped, 1);
+	CHECK_INT(listener.counters[COUNT_HANDSHAKE_TIMEOUTS], 1);
+	CHECK(listener.newcomers.first == NULL && listener.newcomers.last == NULL);
+	CHECK(accepted[0]->used && !accepted[1]->used);
+}
+
+TEST(an_address_that_calls_too_often_is_not_let_in)
+{
+	start(NULL);
+	listener.configuration.is.limits.connection_rate = 1;
+	listener.configuration.is.max_connections_per_address = 0;
+	CHECK_INT(call(AF_INET, 5), 2);
+	CHECK_INT(listener.counters[COUNT_REFUSED_RATE], 3);
+	CHECK_INT(listener.connections.used, 2);
+}
+
+TEST(who_comes_by_the_unix_socket_is_a_proxy)
+{
+	Request request = upgrade();
+
+	start(NULL);
+	listener.configuration.is.limits.connection_rate = 1;
+	CHECK_INT(call(AF_UNIX, 3), 3);
+	request.forwarded_for = text_of("198.51.100.1");
+	request.forwarded_proto = text_of("https");
+	request.forwarded_host = text_of("www.example.com");
+	request.origin = text_of("https://www.example.com");
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(http_check_upgrade(&listener, accepted[i], &request, now), i < 2 ? 0 : 429);
+	CHECK(accepted[0]->secure);
+	CHECK_BYTES(accepted[0]->site, accepted[0]->site_length, "www.example.com", 15);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -250,6 +385,11 @@ main(int argc, char **argv)
 	RUN(the_demo_has_its_pages_and_only_when_it_is_on);
 	RUN(an_upgrade_is_checked_before_it_happens);
 	RUN(behind_a_proxy_each_visitor_has_a_share);
+	RUN(only_a_trusted_proxy_can_say_which_host_was_asked_for);
+	RUN(behind_a_proxy_each_visitor_has_a_pace);
+	RUN(who_does_not_ask_in_time_is_hung_up_on);
+	RUN(an_address_that_calls_too_often_is_not_let_in);
+	RUN(who_comes_by_the_unix_socket_is_a_proxy);
 	start(NULL);
 	return unit_finish();
 }

@@ -177,7 +177,7 @@ TEST(empty_pieces_and_pongs_without_a_ping_have_a_limit)
 	CHECK_INT(connection->close_code, 0);
 	receive(connection, "", 0, false, false);
 	CHECK_INT(connection->close_code, 1008);
-	CHECK_INT(listener.counters[COUNT_REFUSED_MESSAGE], 1);
+	CHECK_INT(listener.counters[COUNT_REFUSED_FLOOD], 1);
 
 	connection = open_socket();
 	for (int i = 0; i < 100; i++)
@@ -186,21 +186,21 @@ TEST(empty_pieces_and_pongs_without_a_ping_have_a_limit)
 	socket_pong(&listener, connection, now.monotonic);
 	CHECK_INT(connection->close_code, 1008);
 	socket_pong(&listener, connection, now.monotonic);
-	CHECK_INT(listener.counters[COUNT_REFUSED_MESSAGE], 2);
+	CHECK_INT(listener.counters[COUNT_REFUSED_FLOOD], 2);
 }
 
 TEST(a_flood_of_what_the_library_keeps_to_itself_is_noticed)
 {
 	Connection *connection;
 
-	/* Half a second, 25 messages, and the 100 that may come at once. */
+	/* Half a second, and the two seconds' worth that may come at once. */
 	start(NULL);
 	connection = open_socket();
-	received += 125 * (4096 + 64);
+	received += DEFAULT_BYTE_RATE * 5 / 2;
 	now.monotonic += MICROS_PER_SECOND / 2;
 	socket_tick(&listener, now.monotonic);
 	CHECK_INT(connection->close_code, 0);
-	received += 125 * (4096 + 64) + 1;
+	received += DEFAULT_BYTE_RATE * 5 / 2 + 1;
 	now.monotonic += MICROS_PER_SECOND / 2;
 	socket_tick(&listener, now.monotonic);
 	CHECK_INT(connection->close_code, 1008);
@@ -208,6 +208,97 @@ TEST(a_flood_of_what_the_library_keeps_to_itself_is_noticed)
 	now.monotonic += MICROS_PER_SECOND / 2;
 	socket_tick(&listener, now.monotonic);
 	CHECK_INT(dropped, 1);
+}
+
+/* The next look of the pings' timer. */
+static void
+look(Micros later)
+{
+	now.monotonic += later;
+	socket_tick(&listener, now.monotonic);
+}
+
+TEST(a_socket_that_says_nothing_is_closed_as_idle)
+{
+	Connection *connection;
+
+	start(NULL);
+	listener.configuration.is.limits.idle_timeout = 2000;
+	connection = open_socket();
+	fetch();
+	look(MICROS_PER_SECOND);
+	socket_pong(&listener, connection, now.monotonic);
+	receive(connection, STATE, strlen(STATE), true, true);
+	look(MICROS_PER_SECOND);
+	socket_pong(&listener, connection, now.monotonic);
+	CHECK_INT(connection->close_code, 0);
+	look(MICROS_PER_SECOND);
+	CHECK_INT(connection->close_code, 1001);
+	CHECK_INT(listener.counters[COUNT_IDLE_TIMEOUTS], 1);
+	CHECK(!connection->announced);
+	CHECK_INT(fetch(), 2);
+	CHECK_INT(events[1].type, EVENT_CLOSED);
+}
+
+TEST(a_socket_that_is_open_for_too_long_is_closed)
+{
+	Connection *connection;
+
+	start(NULL);
+	listener.configuration.is.limits.connection_age = 3;
+	connection = open_socket();
+	for (int i = 0; i < 5; i++)
+	{
+		look(MICROS_PER_SECOND / 2);
+		socket_pong(&listener, connection, now.monotonic);
+		receive(connection, STATE, strlen(STATE), true, true);
+	}
+	CHECK_INT(connection->close_code, 0);
+	look(MICROS_PER_SECOND / 2);
+	CHECK_INT(connection->close_code, 1001);
+	CHECK_INT(listener.counters[COUNT_EXPIRED], 1);
+	CHECK_INT(listener.counters[COUNT_IDLE_TIMEOUTS], 0);
+}
+
+TEST(what_has_no_limit_is_not_limited)
+{
+	Connection *connection;
+
+	start(NULL);
+	listener.configuration.is.limits =
+		(PeerLimits){.message_size = 4096, .note_size = 4096, .handshake_timeout = 1};
+	connection = open_socket();
+	for (int i = 0; i < 1000; i++)
+		receive(connection, "", 0, i == 0, false);
+	received += 1 << 30;
+	for (int i = 0; i < 100; i++)
+	{
+		look(MICROS_PER_SECOND / 2);
+		socket_pong(&listener, connection, now.monotonic);
+	}
+	CHECK_INT(connection->close_code, 0);
+}
+
+TEST(a_message_has_the_size_that_is_set)
+{
+	Connection *connection;
+	char		long_message[1100];
+
+	start(NULL);
+	listener.configuration.is.limits.message_size = 1024;
+	memset(long_message, ' ', sizeof long_message);
+	memcpy(long_message, STATE, strlen(STATE));
+	connection = open_socket();
+	receive(connection, long_message, 1024, true, true);
+	CHECK_INT(connection->close_code, 0);
+	receive(connection, long_message, 1000, true, false);
+	receive(connection, long_message + 1000, 25, false, true);
+	CHECK_INT(connection->close_code, 1009);
+	CHECK_INT(listener.counters[COUNT_REFUSED_SIZE], 1);
+	connection = open_socket();
+	receive(connection, long_message, 1025, true, true);
+	CHECK_INT(connection->close_code, 1009);
+	CHECK_INT(listener.counters[COUNT_REFUSED_SIZE], 2);
 }
 
 TEST(when_the_channel_is_full_the_browser_is_asked_to_come_again)
@@ -377,6 +468,10 @@ main(int argc, char **argv)
 	RUN(who_talks_too_fast_is_closed);
 	RUN(empty_pieces_and_pongs_without_a_ping_have_a_limit);
 	RUN(a_flood_of_what_the_library_keeps_to_itself_is_noticed);
+	RUN(a_socket_that_says_nothing_is_closed_as_idle);
+	RUN(a_socket_that_is_open_for_too_long_is_closed);
+	RUN(what_has_no_limit_is_not_limited);
+	RUN(a_message_has_the_size_that_is_set);
 	RUN(when_the_channel_is_full_the_browser_is_asked_to_come_again);
 	RUN(while_the_worker_lags_sockets_are_held_back_and_nobody_is_sent_away);
 	RUN(a_browser_that_does_not_read_its_answers_is_given_up);

@@ -121,6 +121,7 @@ start(const char *origins)
 							 .keys = {{.id = 1}},
 							 .max_connections = 8,
 							 .max_connections_per_address = 2,
+							 .limits = DEFAULT_PEER_LIMITS,
 							 .heartbeat = 15000,
 							 .ping_interval = 1000,
 							 .demo = true};
@@ -137,6 +138,7 @@ start(const char *origins)
 		configuration_clear(&listener.configuration);
 		assets_clear(&listener.assets);
 		address_table_free(listener.addresses);
+		rate_table_free(listener.rates);
 		free(listener.connections.slots);
 		free(listener.connections.free_slots);
 	}
@@ -153,6 +155,7 @@ start(const char *origins)
 	CHECK(assets_prepare(&listener.assets, &config));
 	CHECK(connection_table_init(&listener.connections, config.max_connections));
 	listener.addresses = address_table_new(config.max_connections, seed);
+	listener.rates = rate_table_new(config.max_connections, seed);
 }
 
 static inline Connection *

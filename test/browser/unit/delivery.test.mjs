@@ -440,3 +440,113 @@ both("storage holds twenty views and a week, not more", (browser, server) => {
   assert.equal(keys().length, 1);
   assert.equal(server.rows.size, 0);
 });
+
+both(
+  "what a busy server turns away waits until it is not",
+  (browser, server) => {
+    server.up = false;
+    browser.open(PAGE).close();
+    browser.advance(1000);
+    server.up = true;
+    const [key] = Object.keys(browser.storage).filter((each) =>
+      each.startsWith("pageviews:"),
+    );
+    server.refusals[key.slice("pageviews:".length)] = "busy";
+    const tab = browser.open("https://site.test/b");
+    browser.advance(1000);
+    tab.navigate("https://site.test/c");
+    browser.advance(2000);
+    assert.equal(
+      server.table().filter((row) => row.page.url === PAGE).length,
+      1,
+    );
+  },
+);
+
+both("two tabs do not stamp one leftover twice", (browser, server) => {
+  server.up = false;
+  browser.open(PAGE).close();
+  browser.advance(1000);
+  server.clockError = -3600000;
+  server.up = true;
+  browser.open("https://site.test/b");
+  browser.advance(3);
+  browser.open("https://site.test/c");
+  browser.advance(4); // between the two hellos: the second one is 1 ms quicker
+  server.clockError++;
+  browser.advance(5000);
+  assert.equal(
+    server.table().filter((row) => row.page.url === PAGE).length,
+    1,
+    JSON.stringify(server.table().map((r) => [r.id, r.page.url])),
+  );
+});
+
+both(
+  "one bad leftover does not take the good ones along",
+  (browser, server) => {
+    server.up = false;
+    browser.open(PAGE).close();
+    browser.advance(1000);
+    server.up = true;
+    browser.storage["pageviews:broken"] = JSON.stringify({
+      at: browser.wall + browser.time,
+      reason: "closed",
+    });
+    const { receive } = server;
+    server.receive = function (socket, text) {
+      try {
+        receive.call(this, socket, text);
+      } catch {
+        this.answer(socket, {
+          type: "error",
+          code: "bad_message",
+          message: "",
+        });
+        socket.dead = true;
+        browser.at(20, () => this.drop(socket));
+      }
+    };
+    const tab = browser.open("https://site.test/b");
+    browser.advance(5000);
+    tab.navigate("https://site.test/c");
+    browser.advance(5000);
+    assert.equal(
+      server.table().filter((row) => row.page.url === PAGE).length,
+      1,
+    );
+  },
+);
+
+both(
+  "a page's own last word is in its note, however much is left over",
+  (browser, server) => {
+    server.up = false;
+    for (let i = 0; i < 18; i++) {
+      browser.open(PAGE + i).close();
+      browser.advance(1000);
+    }
+    const tab = browser.open(PAGE);
+    browser.advance(2000);
+    server.up = true;
+    tab.close();
+    browser.advance(1000);
+    assert.equal(
+      server.table().filter((row) => row.page.url === PAGE).length,
+      1,
+    );
+  },
+);
+
+// More at once is a flood to the listener, which would close the socket each time.
+both("twenty views wait where storage is denied, too", (browser, server) => {
+  server.up = false;
+  const tab = browser.open(PAGE, { noStorage: true });
+  for (let i = 0; i < 150; i++) {
+    browser.advance(1000);
+    tab.push(`/${i}`);
+  }
+  server.up = true;
+  browser.advance(60000);
+  assert.equal(server.rows.size, 20);
+});

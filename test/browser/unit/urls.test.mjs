@@ -11,7 +11,7 @@ const WORDS =
 const WEB = new URL("../../../web/", import.meta.url);
 
 test("no address of ours holds a word that block lists block", () => {
-  for (const name of ["client.js", "socket", "note", "healthz"])
+  for (const name of ["client.js", "socket", "note", "healthz", "consent/true"])
     assert.doesNotMatch(`/_view/${name}`, WORDS);
   for (const page of ["demo/page.html", "demo/demo.js"]) {
     const text = readFileSync(new URL(page, WEB), "utf8");
@@ -24,8 +24,8 @@ test("no address of ours holds a word that block lists block", () => {
 
 test("the tracker asks for no other address", () => {
   const text = readFileSync(new URL("client.js", WEB), "utf8");
-  const asked = [...text.matchAll(/new URL\("([^"]+)"/g)].map(
+  const asked = [...text.matchAll(/(?:new URL\(|endpoint = )"([^"]+)"/g)].map(
     ([, name]) => name,
   );
-  assert.deepEqual([...new Set(asked)].sort(), ["note", "socket"]);
+  assert.deepEqual([...new Set(asked)].sort(), ["consent/", "note", "socket"]);
 });

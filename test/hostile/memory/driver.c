@@ -81,7 +81,8 @@ configure(void)
 {
 	Command command = {.type = COMMAND_CONFIGURE};
 
-	command.u.configure = (ListenerConfig){.path_prefix = text_of("/_view"),
+	command.u.configure = (ListenerConfig){.limits = DEFAULT_PEER_LIMITS,
+										   .path_prefix = text_of("/_view"),
 										   .query_parameters = text_of("utm_*"),
 										   .cookie_name = text_of("id"),
 										   .cookie_max_age = 3600,
@@ -90,6 +91,7 @@ configure(void)
 										   .max_connections = 64,
 										   .heartbeat = 15000,
 										   .ping_interval = 10000};
+	command.u.configure.limits.connection_rate = 0;
 	send_command(&command);
 }
 

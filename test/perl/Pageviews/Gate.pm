@@ -29,7 +29,8 @@ use constant FOLDER => 'build/gate';
 
 # What the listener counts, in its order.
 use constant COUNTERS => qw(connections upgrades notes messages scripts refused_full refused_address
-  refused_busy refused_origin refused_request refused_message ping_timeouts);
+  refused_busy refused_origin refused_request refused_message ping_timeouts
+  refused_rate refused_flood refused_size handshake_timeouts idle_timeouts expired);
 
 our $patience = 60;    # seconds, for whatever should come soon
 our $program = FOLDER . '/pageviews_listener';

@@ -28,6 +28,24 @@ fault q{the machine's clock an hour ahead, then back} => sub {
   options => [ '--skew' => 0 ],
   seconds => 12;
 
+# What was begun or stored under the other clock is told again to a worker that remembers nothing.
+fault q{the machine's clock set back, and the worker another one} => sub {
+	my ($blow) = @_;
+
+	for (1 .. 2)
+	{
+		seam_clock(HOUR);
+		sleep 2.5;
+		seam_clock(0);
+		hit($blow, TERM => worker($blow));
+		sleep 2.5;
+	}
+},
+  before => sub { seam_in($_[0]) },
+  after => sub { seam_out($_[0]); () },
+  options => [ '--skew' => 0 ],
+  seconds => 13;
+
 fault q{the visitors' clocks an hour off, each his own} => sub { again_and_again($_[0], 0.2, sub { }) },
   options => [ '--skew' => HOUR * 1000 ];
 

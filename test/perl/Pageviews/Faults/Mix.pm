@@ -19,4 +19,12 @@ fault 'random mix' => sub {
 	});
 }, seconds => 20, short => 1;
 
+# The same with visitors whose messages go astray, whose clocks are wrong, whose network is cut.
+my ($mix) = grep { $_->{name} eq 'random mix' } Pageviews::Faults::all();
+my ($cut) = grep { $_->{name} eq 'network cut' } Pageviews::Faults::all();
+
+fault 'random mix, late messages' => $mix->{work}, seconds => 20, options => [ '--mischief' => 30 ];
+fault 'random mix, wrong clocks' => $mix->{work}, seconds => 20, options => [ '--skew' => 3600_000 ];
+fault 'random mix, network cut' => $mix->{work}, seconds => 20, slack => 2500, before => $cut->{before}, after => $cut->{after};
+
 1;

@@ -8,6 +8,7 @@
 #	gone with the memory	a view that the worker's memory held when it was lost, and
 #						whose visitor never came back to tell of it again; where
 #						the row is there, a checkpoint's worth of time may be missing
+#	never heard of		a view that no answer reached, and whose visitor never came back
 #	foreign				a row that nobody announced
 
 package Pageviews::Faults::Verdict;
@@ -72,6 +73,7 @@ CREATE TABLE public.verdict AS
 		(SELECT count(*) FROM pageviews.views AS d WHERE d.view_id = l.view) > 1 AS duplicated,
 		v.view_id IS NULL AND NOT (l.gone AND (NOT l.acked OR l.held)) AS lost,
 		v.view_id IS NULL AND l.gone AND l.acked AND l.held AS forgotten,
+		v.view_id IS NULL AND l.gone AND NOT l.acked AS unheard_of,
 		coalesce(abs(v.engagement_ms - l.truth)
 			> $tolerance + CASE WHEN l.stall > $stall THEN l.stall ELSE 0 END
 			+ CASE WHEN l.gone THEN l.unheard + $slack ELSE 0 END
@@ -79,9 +81,9 @@ CREATE TABLE public.verdict AS
 	FROM (SELECT l.*, $held AS held FROM public.ledger AS l WHERE l.latest AND l.ended_at >= $since) AS l
 	LEFT JOIN LATERAL (SELECT * FROM pageviews.views AS v WHERE v.view_id = l.view LIMIT 1) AS v ON true;
 EOT
-	@figure{qw(views lost duplicated bent forgotten vanished late refused foreign)} = split /\|/, $node->value(<<'EOT');
+	@figure{qw(views lost duplicated bent forgotten unheard vanished late refused foreign)} = split /\|/, $node->value(<<'EOT');
 SELECT count(*), count(*) FILTER (WHERE lost), count(*) FILTER (WHERE duplicated),
-	count(*) FILTER (WHERE "beyond tolerance"), count(*) FILTER (WHERE forgotten),
+	count(*) FILTER (WHERE "beyond tolerance"), count(*) FILTER (WHERE forgotten), count(*) FILTER (WHERE unheard_of),
 	count(*) FILTER (WHERE gone AND acked AND held), coalesce(max(stall), 0),
 	(SELECT count(refused) FROM public.ledger WHERE latest),
 	(SELECT count(*) FROM pageviews.views AS v WHERE NOT EXISTS (SELECT FROM public.ledger AS l WHERE l.view = v.view_id))
