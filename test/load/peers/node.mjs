@@ -66,7 +66,7 @@ server.on('connection', (socket, request) => {
     const message = JSON.parse(data)
     const fresh = message.url && { view: message.view, path: new URL(message.url).pathname, title: message.title, started: new Date() }
     if (message.type === 'view') open = fresh
-    if (message.type === 'end') end(socket, fresh ?? open, message.n, message.visible), (open = null)
+    if (message.type === 'end') (end(socket, fresh ?? open, message.n, message.visible), (open = null))
     answer(socket, { type: 'ack', view: message.view, n: message.n })
   })
   socket.on('close', () => open && end(socket, open, 0, Date.now() - open.started))
