@@ -23,6 +23,9 @@ our @EXPORT = qw(section result curve progress repeats seconds median pin SERVER
   cluster plain_cluster echo_server node_server stop_peer cpu_of load load_start load_finish hold
   let_go drained flat_out warnings_of);
 
+# More of a core than this, taken by whoever is neither server nor load, is told of.
+use constant FOREIGN_LIMIT => 0.1;
+
 use constant { SERVER_CORE => 0, LOAD_CORE => 1, TICKS => POSIX::sysconf(POSIX::_SC_CLK_TCK()) };
 
 my (@sections, @results, @curves, @warnings, $screen);
@@ -86,8 +89,13 @@ sub curve
 	push @curves, \%c;
 }
 
-# What a reader of the results must know, collected while measuring.
-sub warnings_of { return @warnings }
+# What a reader of the results must know, collected while measuring; each once.
+sub warnings_of
+{
+	my %told;
+
+	return grep { !$told{$_}++ } @warnings;
+}
 
 sub repeats { return $ENV{BENCH_REPEATS} || 5 }
 sub seconds { return $ENV{BENCH_SECONDS} || 4 }
@@ -138,6 +146,16 @@ sub cpu_of
 		$ticks += $_ for @fields[ 11 .. 14 ];
 	}
 	return $ticks / TICKS;
+}
+
+# Seconds of processor that the whole machine has taken.
+sub cpu_of_all
+{
+	my @ticks = PostgreSQL::Test::Utils::slurp_file('/proc/stat') =~ /^cpu +(\d+) (\d+) (\d+) \d+ \d+ (\d+) (\d+)/;
+	my $sum = 0;
+
+	$sum += $_ for @ticks;
+	return $sum / TICKS;
 }
 
 # These processes, their children, and theirs.
@@ -332,10 +350,14 @@ sub flat_out
 	my (%o) = @_;
 	my $views = $o{views};
 	my @cpu = cpu_of(@{ $o{pids} });
+	my ($all, $began) = (cpu_of_all(), time);
 
 	my $report = load($o{port}, '--views', $views, '--visitors', $o{visitors} // 64, '--end', 'close', @{ $o{load} });
 	drained($o{node}, $o{query}, $views) if $o{node};
 	push @cpu, cpu_of(@{ $o{pids} });
+	my $foreign = (cpu_of_all() - $all - $report->{cpu_seconds} - $cpu[1] + $cpu[0]) / (time - $began);
+
+	push @warnings, sprintf('%s: others took %.0f %% of a core meanwhile', $o{name}, 100 * $foreign) if $foreign > FOREIGN_LIMIT;
 	$report->{cpu_us} = ($cpu[1] - $cpu[0]) * 1e6 / $views;
 	push @warnings, sprintf('%s: the generator took %.0f %% of its core', $o{name}, 100 * $report->{cpu_share})
 	  if $report->{saturated};

@@ -87,7 +87,7 @@ EOT
 	$text .= '| ' . join(' | ', cells($_)) . " |\n" for @{ $o{results} };
 	$text .= "\n" . join('', map { "- $_->{what}: $_->{note}\n" } grep { $_->{note} } @{ $o{results} });
 	$text .= "\nNot measured, because it failed:\n\n" . join('', map { "- $_\n" } @{ $o{failed} }) if @{ $o{failed} };
-	$text .= "\nThe load generator was at the limit of its core, so that the server could have done more:\n\n"
+	$text .= "\nTo be known when reading this (a generator above 90 % of its core was itself the limit):\n\n"
 	  . join('', map { "- $_\n" } @{ $o{warnings} })
 	  if @{ $o{warnings} };
 	for my $c (@{ $o{curves} })
