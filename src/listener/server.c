@@ -554,7 +554,7 @@ server_write(Connection *connection, const char *message, size_t length)
 	static uint8_t frame[LWS_PRE + REPLY_LIMIT];
 	struct lws	  *wsi = connection->wire;
 
-	if (wsi == NULL || length > REPLY_LIMIT || lws_send_pipe_choked(wsi))
+	if (wsi == NULL || length > REPLY_LIMIT || lws_partial_buffered(wsi))
 		return false;
 	memcpy(frame + LWS_PRE, message, length);
 	return lws_write(wsi, frame + LWS_PRE, length, LWS_WRITE_TEXT) >= 0;

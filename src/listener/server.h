@@ -29,7 +29,8 @@ extern void server_want_write(Connection *connection);
 /*
  * Writes a message to a websocket at once, which spares a turn through the loop and
  * four system calls; false when it cannot take it now (or ever: then
- * socket_writable() fails as well), and nothing was written.
+ * socket_writable() fails as well), and nothing was written.  The library keeps what
+ * the kernel does not take of one message, and no other is taken until that is gone.
  */
 extern bool server_write(Connection *connection, const char *message, size_t length);
 

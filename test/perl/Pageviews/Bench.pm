@@ -201,15 +201,14 @@ sub clean_up
 	pin(LOAD_CORE);
 }
 
-# A cluster with pageviews on these cores, its settings the defaults but for the limit
-# of connections from one address: the load comes from few.
+# A cluster with pageviews on these cores, its settings the defaults.
 sub cluster
 {
 	my ($name, $cores, %o) = @_;
 	my $conf = $default_conf . (delete $o{conf} // '');
 
 	return server($cores,
-		sub { Pageviews::Cluster->running($name, conf => $conf, max_connections_per_address => 0, %o) });
+		sub { Pageviews::Cluster->running($name, conf => $conf, %o) });
 }
 
 # A cluster without it.
@@ -279,13 +278,13 @@ sub postmaster
 
 # --- the load --------------------------------------------------------------------------
 
-# Options of every load: many addresses, because one has too few ports for all the
-# connections that a run closes.
+# Options of every load: many addresses, so that no limit of one address is met, and
+# because one has too few ports for all the connections that a run closes.
 sub arguments
 {
 	my ($port, @arguments) = @_;
 
-	return ($ENV{PAGEVIEWS_LOADGEN}, '--port', $port, '--addresses', 40, @arguments);
+	return ($ENV{PAGEVIEWS_LOADGEN}, '--port', $port, '--addresses', 240, @arguments);
 }
 
 sub load_start

@@ -144,9 +144,10 @@ section(
 		drained($node, 'SELECT count(*) FROM pageviews.views', 100);
 		$node->safe_psql('postgres', 'VACUUM ANALYZE');
 		$node->safe_psql('postgres', 'CHECKPOINT');
+		# At rest: what autovacuum does a minute after the last change is over too.
 		my $last = '';
-		Pageviews::Cluster::eventually('the cluster is at rest', 90,
-			sub { my $before = $last; $last = $node->value($settled); sleep 16; $last eq $before });
+		Pageviews::Cluster::eventually('the cluster is at rest', 400,
+			sub { my $before = $last; $last = $node->value($settled); sleep 65 if $last ne $before; $last eq $before });
 
 		my @before = split /\|/, $node->value($state);
 		my ($began, $switched, $cpu) = (time, $switches->(), cpu_of(@pids));
