@@ -44,7 +44,6 @@ main(int argc, char **argv)
 			;
 		nanosleep(&pause, NULL);
 	}
-	printf("%.4f\n",
-		   seconds(CLOCK_PROCESS_CPUTIME_ID) / (seconds(CLOCK_MONOTONIC) - started));
+	printf("%.4f\n", seconds(CLOCK_PROCESS_CPUTIME_ID) / (seconds(CLOCK_MONOTONIC) - started));
 	return 0;
 }

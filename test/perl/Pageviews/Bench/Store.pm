@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils ();
 use Time::HiRes qw(time);
 
 my $timed = "track_commit_timestamp = on\nmax_wal_size = 4GB\n";
-my $here = "$ENV{TESTDIR}/tmp_check/bench";
+my $here = $ENV{PAGEVIEWS_BENCH};
 
 # Copies both tables' rows out, empties them, and copies back in with a \copy's
 # equal in the server; {table => rows/s}.
