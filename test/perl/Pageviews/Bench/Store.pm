@@ -42,11 +42,12 @@ section(
 	sub {
 		my $views = 15000;
 		my $node = cluster('store', [SERVER_CORE], max_connections => 19500, conf => $timed, linger => '1s', checkpoint_interval => '10min', queue_size => 20000);
-		my (@rate, @copy, @both);
+		my (@rate, @copy, @both, @disk, @wal);
 
 		for my $round (0 .. repeats())
 		{
 			my $load = hold($node->web, $views);
+			my $wal = $node->value("SELECT pg_current_wal_insert_lsn()");
 			my ($listener) = $node->listener_pids;
 
 			kill 'KILL', $listener if Pageviews::Cluster::is_listener($listener);
@@ -57,12 +58,19 @@ section(
 WITH batch AS (SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS rows FROM pageviews.views GROUP BY xmin)
 SELECT count(*), sum(rows) - (array_agg(rows ORDER BY at))[1], extract(epoch FROM max(at) - min(at)) FROM batch
 EOT
+			$wal = $node->value("SELECT (pg_current_wal_insert_lsn() - '$wal') / $views");
+			my $disk = $node->value(<<"EOT");
+SELECT sum(pg_total_relation_size(oid)) / $views FROM pg_class
+WHERE relnamespace = 'pageviews'::regnamespace AND relkind = 'r' AND (relispartition OR relname = 'sessions')
+EOT
 			my $copy = copy_again($node);
 
 			$node->safe_psql('postgres', 'TRUNCATE pageviews.views, pageviews.sessions');
 			$node->wait_ready;
 			next if $round == 0;
 			push @rate, $rows / $seconds;
+			push @disk, $disk;
+			push @wal, $wal;
 			push @copy, $copy->{views};
 			push @both, 1 / (1 / $copy->{views} + 1 / $copy->{sessions});
 			progress('%d batches: %6.0f rows/s  COPY of the views %6.0f, of views and sessions %6.0f',
@@ -76,6 +84,9 @@ EOT
 			what => 'the same, against COPY into pageviews.views alone',
 			measured => sprintf('%.0f/s', median(@rate)), reference => sprintf('%.0f/s', median(@copy)),
 			ratio => median(@rate) / median(@copy));
+		result(
+			what => 'disk a view, written once, with all indexes and a session of its own',
+			measured => sprintf('%.0f bytes', median(@disk)), note => sprintf('and %.0f bytes of WAL', median(@wal)));
 		$node->stop;
 	});
 
