@@ -56,7 +56,7 @@ all: $(LISTENER)
 
 # These need no Postgres to be there yet: the first things that a newcomer types.
 ALONE = help prepare test test-faults demo lint format unit property gate regress tap browser compilers \
-	fuzz fuzz-short fuzz-corpus hostile hostile-short
+	fuzz fuzz-short fuzz-corpus hostile hostile-short bench
 ifneq (,$(or $(filter-out $(ALONE),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)))
 override with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -107,6 +107,10 @@ demo:
 prepare test lint format regress tap browser compilers:
 	@tools/$@
 
+# `make bench BENCH=view`: names of test/load/bench.pl.
+bench:
+	@BENCH="$(BENCH)" tools/bench
+
 # `make test-faults FAULTS="--seed 1 'listener STOP'"`: options and names of test/faults/run.pl.
 test-faults:
 	@tools/faults
@@ -118,6 +122,7 @@ help:
 	@echo 'make test        prepare, build, install, then all of these:'
 	@echo '  lint unit gate fuzz hostile regress tap faults (some) browser, and the demo'
 	@echo 'make test-faults seeded visitors while everything breaks; FAULTS= names some'
+	@echo 'make bench       how fast it is, against others, in 20 minutes; BENCH= names some'
 	@echo 'make fuzz        a campaign of the fuzz targets; HOURS= FUZZ_TARGETS='
 	@echo 'make hostile     a campaign against the real listener; CONNECTIONS= VALGRIND=1'
 	@echo 'make property    a million random sequences against the model; SEED= SEQUENCES='

@@ -116,7 +116,7 @@ typedef struct PageDescription
 	uint16_t   screen_width; /* CSS pixels, 0 when unknown */
 	uint16_t   screen_height;
 	uint8_t	   property_count;
-	Property   properties[PROPERTY_COUNT_LIMIT];
+	Property   properties[PROPERTY_COUNT_LIMIT]; /* last: a copy may end with those in use */
 } PageDescription;
 
 /* Cumulative figures since the view began, in milliseconds, as the browser counts. */

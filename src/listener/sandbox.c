@@ -78,6 +78,7 @@ static const Rule rules[] = {
 	{SCMP_SYS(getsockopt), 2, {IS_INT(1, IPPROTO_TCP), IS_INT(2, TCP_INFO)}},
 	{SCMP_SYS(getsockopt), 2, {IS_INT(1, SOL_SOCKET), IS_INT(2, SO_ERROR)}},
 	{SCMP_SYS(setsockopt), 2, {IS_INT(1, IPPROTO_TCP), IS_INT(2, TCP_NODELAY)}},
+	{SCMP_SYS(setsockopt), 2, {IS_INT(1, IPPROTO_TCP), IS_INT(2, TCP_CORK)}},
 	/* new memory of its own, never to be executed */
 	{SCMP_SYS(mmap),
 	 2,

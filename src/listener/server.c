@@ -22,6 +22,8 @@
 #include "server.h"
 
 #include <libwebsockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,6 +32,7 @@
 #include "http.h"
 #include "main.h"
 #include "note.h"
+#include "reply.h"
 #include "session.h"
 #include "socket.h"
 #include "tls.h"
@@ -190,6 +193,13 @@ on_http_writable(struct lws *wsi, Connection *connection)
 	return 0;
 }
 
+/* Holds back what is written until it is told otherwise, so that it leaves in one packet. */
+static void
+cork(struct lws *wsi, int on)
+{
+	(void) setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
 /*
  * Decides about an upgrade.  The token is copied, never read through the pointer
  * that the library hands in: that may be stale.  Anything but "websocket" is cut
@@ -216,6 +226,7 @@ on_upgrade(struct lws *wsi, Connection *connection)
 	if (status == 0)
 	{
 		connection->approved = true;
+		cork(wsi, 1);
 		return 0;
 	}
 	return http_refuse(&response, status, now.wall) ? write_response(wsi, &response) : -1;
@@ -256,6 +267,7 @@ on_established(struct lws *wsi, Connection *connection)
 	if (!connection->approved)
 		return -1;
 	socket_opened(server.listener, connection, text, clock_now());
+	cork(wsi, 0);
 	return 0;
 }
 
@@ -534,6 +546,18 @@ server_want_write(Connection *connection)
 {
 	if (connection->wire != NULL)
 		lws_callback_on_writable(connection->wire);
+}
+
+bool
+server_write(Connection *connection, const char *message, size_t length)
+{
+	static uint8_t frame[LWS_PRE + REPLY_LIMIT];
+	struct lws	  *wsi = connection->wire;
+
+	if (wsi == NULL || length > REPLY_LIMIT || lws_partial_buffered(wsi))
+		return false;
+	memcpy(frame + LWS_PRE, message, length);
+	return lws_write(wsi, frame + LWS_PRE, length, LWS_WRITE_TEXT) >= 0;
 }
 
 void

@@ -26,6 +26,14 @@ extern bool server_reload(Listener *listener);
 /* Asks to be called (socket_writable(), note_writable()) when the connection can be written to. */
 extern void server_want_write(Connection *connection);
 
+/*
+ * Writes a message to a websocket at once, which spares a turn through the loop and
+ * four system calls; false when it cannot take it now (or ever: then
+ * socket_writable() fails as well), and nothing was written.  The library keeps what
+ * the kernel does not take of one message, and no other is taken until that is gone.
+ */
+extern bool server_write(Connection *connection, const char *message, size_t length);
+
 /* Stops reading a websocket, or begins again. */
 extern void server_hold(Connection *connection, bool hold);
 

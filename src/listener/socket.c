@@ -74,11 +74,13 @@ begin_closing(Listener *listener, Connection *connection, uint16_t close_code, M
 	server_want_write(connection);
 }
 
-/* Queues a message and asks for the socket; one that cannot be queued ends the connection. */
+/* Writes a message, or queues it and asks for the socket; one that cannot be queued ends the connection. */
 static void
 say(Listener *listener, Connection *connection, const char *message, size_t length, Micros now)
 {
 	if (length == 0 || connection->close_code != 0)
+		return;
+	if (connection->first == NULL && server_write(connection, message, length))
 		return;
 	if (connection->queued + length > ANSWERS_LIMIT ||
 		!connection_queue(connection, message, length))

@@ -51,6 +51,9 @@ connections_free(Connections *connections)
 {
 	if (connections == NULL)
 		return;
+	for (size_t i = 0;
+		 connections->rows != NULL && i < (size_t) connections->listeners * connections->slots; i++)
+		free(connections->rows[i].user_agent);
 	free(connections->of);
 	free(connections->rows);
 	free(connections);
@@ -65,6 +68,19 @@ row_of(const Connections *connections, uint16_t listener, ConnectionId id)
 	if (listener >= connections->listeners || slot >= connections->slots)
 		return NULL;
 	return &connections->rows[(size_t) listener * connections->slots + slot];
+}
+
+/* Without memory the connection has no user agent: it is only told of, never judged by. */
+static void
+keep_user_agent(Connection *row, Text agent)
+{
+	char *copy = agent.length > 0 ? realloc(row->user_agent, agent.length) : NULL;
+
+	row->user_agent_length = copy != NULL ? agent.length : 0;
+	if (copy == NULL)
+		return;
+	memcpy(copy, agent.data, agent.length);
+	row->user_agent = copy;
 }
 
 bool
@@ -83,9 +99,7 @@ connections_open(Connections *connections, uint16_t listener, const Event *event
 	row->robot = event->u.opened.robot;
 	row->session = event->u.opened.session;
 	row->held = NO_SLOT;
-	row->user_agent_length = agent.length;
-	if (agent.length > 0)
-		memcpy(row->user_agent, agent.data, agent.length);
+	keep_user_agent(row, agent);
 	if (CONNECTION_SLOT(row->id) >= connections->of[listener].reach)
 		connections->of[listener].reach = CONNECTION_SLOT(row->id) + 1;
 	return true;

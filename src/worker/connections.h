@@ -21,7 +21,7 @@ typedef struct Connection
 	uint16_t	 user_agent_length;
 	uint32_t	 held; /* slot of the view that lives on it, or NO_SLOT */
 	Uuid		 session;
-	char		 user_agent[USER_AGENT_LIMIT];
+	char		*user_agent; /* owned; kept until the slot is taken again */
 } Connection;
 
 typedef struct Connections Connections;

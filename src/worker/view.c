@@ -44,12 +44,16 @@ view_texts_new(const PageDescription *page, Text user_agent, bool robot)
 	ViewTexts  header = {.references = 1, .page = *page, .user_agent = user_agent, .robot = robot};
 	Text	  *list[PAGE_TEXT_COUNT];
 	ViewTexts *texts;
-	size_t	   size = sizeof header;
+	size_t	   used;
+	size_t	   size;
 	char	  *at;
 	int		   count;
 
 	if (header.page.property_count > PROPERTY_COUNT_LIMIT)
 		header.page.property_count = PROPERTY_COUNT_LIMIT;
+	used = offsetof(ViewTexts, page.properties) +
+		   header.page.property_count * sizeof header.page.properties[0];
+	size = used;
 	count = list_texts(&header, list);
 	for (int i = 0; i < count; i++)
 		size += list[i]->length;
@@ -57,7 +61,7 @@ view_texts_new(const PageDescription *page, Text user_agent, bool robot)
 	if (texts == NULL)
 		return NULL;
 
-	at = (char *) (texts + 1);
+	at = (char *) texts + used;
 	for (int i = 0; i < count; i++)
 	{
 		if (list[i]->length > 0)
@@ -65,7 +69,7 @@ view_texts_new(const PageDescription *page, Text user_agent, bool robot)
 		list[i]->data = at;
 		at += list[i]->length;
 	}
-	*texts = header;
+	memcpy(texts, &header, used);
 	return texts;
 }
 
@@ -115,7 +119,8 @@ view_describe(View *view, const PageDescription *page)
 	if (merged.property_count == 0)
 	{
 		merged.property_count = first->property_count;
-		memcpy(merged.properties, first->properties, sizeof merged.properties);
+		memcpy(merged.properties, first->properties,
+			   first->property_count * sizeof merged.properties[0]);
 	}
 
 	texts = view_texts_new(&merged, view->texts->user_agent, view->texts->robot);

@@ -42,15 +42,16 @@ typedef enum RevisionRank
 
 /*
  * The texts of a view, immutable, shared by reference count between the view,
- * its row in the queue and the connection's user agent.  One allocation: the
- * slices of `page` point behind the struct.
+ * its row in the queue and the connection's user agent.  One allocation, as short
+ * as it can be: it ends with the properties that are in use, and behind them the
+ * bytes that the slices point to.  So `page` is read in place, never copied whole.
  */
 typedef struct ViewTexts
 {
 	uint32_t		references;
-	PageDescription page;
 	Text			user_agent;
 	bool			robot; /* its session is a robot's */
+	PageDescription page;  /* last, as its `properties` are in it */
 } ViewTexts;
 
 /* Copies what the slices point to; NULL when there is no memory. References: 1. */

@@ -19,7 +19,7 @@ export class Site {
 
   // `target`: port of the tracker's server.
   static async start(target) {
-    const site = new Site();
+    const site = new this();
     site.target = target;
     site.server = http.createServer((request, response) =>
       site.serve(request, response),

@@ -1,10 +1,6 @@
 /*
  * visitor.c
- *	  One scripted visitor: the handshake, the frames, and the life of a view.
- *
- * A socket is written only when nothing of it waits to be sent: messages are
- * small and few, so a short write means that the server stopped reading, and
- * counts as the socket's death.
+ *	  One scripted visitor: its socket, what it hears, and the life of a view.
  */
 #include "visitor.h"
 
@@ -16,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MESSAGE_LIMIT 1024
+#include "speech.h"
+
 #define SHAKING_LIMIT 256	/* handshakes at a time */
 #define PATIENCE_MS	  20000 /* for any answer */
 #define RETRY_MS	  20	/* between two attempts to come back */
@@ -28,41 +24,28 @@
 Rules  rules = {.views = 1000, .visitors = 100, .addresses = 1};
 Totals totals;
 
-static int		poller;
-static long		shaking; /* handshakes on their way */
-static uint64_t dice[2];
+static int		 poller;
+static long		 shaking; /* handshakes on their way */
+static Visitor **idle;	  /* a stack of those with nothing to do */
+static long		 idle_count;
+static int64_t	 started; /* when the first one began */
 
-bool
+Visitor *
 visitors_init(int epoll)
 {
+	Visitor *all = calloc((size_t) rules.visitors, sizeof *all);
+
 	poller = epoll;
-	return getrandom(dice, sizeof dice, 0) == sizeof dice;
-}
-
-/* xorshift128+: a mask or an id needs no more than to differ. */
-static uint64_t
-roll(void)
-{
-	uint64_t a = dice[0];
-	uint64_t b = dice[1];
-
-	dice[0] = b;
-	a ^= a << 23;
-	dice[1] = a ^ b ^ (a >> 17) ^ (b >> 26);
-	return dice[1] + b;
-}
-
-static void
-make_uuid(char text[37])
-{
-	struct timespec t;
-	uint64_t		ms, a = roll(), b = roll();
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	ms = (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
-	snprintf(text, 37, "%08x-%04x-7%03x-%04x-%012llx", (unsigned) (ms >> 16),
-			 (unsigned) (ms & 0xffff), (unsigned) (a & 0xfff),
-			 (unsigned) (0x8000 | (a >> 12 & 0x3fff)), (unsigned long long) (b & 0xffffffffffff));
+	idle = calloc((size_t) rules.visitors, sizeof *idle);
+	if (all == NULL || idle == NULL || !speech_init())
+		return NULL;
+	for (long i = rules.visitors - 1; i >= 0; i--)
+	{
+		all[i].socket = -1;
+		all[i].number = (int) i;
+		idle[idle_count++] = &all[i];
+	}
+	return all;
 }
 
 static void
@@ -95,6 +78,17 @@ hang_up(Visitor *v, HowToEnd with)
 	close(v->socket);
 	v->socket = -1;
 	v->length = 0;
+	v->pinged = 0;
+}
+
+/* Nothing more to do for this one; its next view may begin. */
+static void
+rest(Visitor *v)
+{
+	v->has_view = false;
+	v->step = STEP_IDLE;
+	v->died = 0;
+	idle[idle_count++] = v;
 }
 
 /* The visitor's socket is of no use any more, and it was not his doing. */
@@ -106,82 +100,13 @@ lost(Visitor *v)
 	if (!rules.resumes || !v->has_view)
 	{
 		totals.failures++;
-		v->has_view = false;
-		v->step = STEP_IDLE;
+		rest(v);
 		return;
 	}
 	if (v->died == 0)
 		v->died = now_us();
 	v->step = STEP_AWAY;
 	v->due = now_us() + RETRY_MS * 1000;
-}
-
-/* Small frames into an empty buffer: whole, or the socket is dead. */
-static bool
-put(Visitor *v, const void *data, size_t length)
-{
-	return send(v->socket, data, length, MSG_NOSIGNAL) == (ssize_t) length;
-}
-
-static bool
-put_frame(Visitor *v, int opcode, const char *payload, size_t length)
-{
-	uint8_t	 frame[MESSAGE_LIMIT + 8];
-	size_t	 head = 0;
-	uint32_t mask = (uint32_t) roll();
-
-	frame[head++] = (uint8_t) (0x80 | opcode);
-	if (length < 126)
-		frame[head++] = (uint8_t) (0x80 | length);
-	else
-	{
-		frame[head++] = 0x80 | 126;
-		frame[head++] = (uint8_t) (length >> 8);
-		frame[head++] = (uint8_t) length;
-	}
-	memcpy(frame + head, &mask, 4);
-	for (size_t i = 0; i < length; i++)
-		frame[head + 4 + i] = (uint8_t) payload[i] ^ frame[head + i % 4];
-	return put(v, frame, head + 4 + length);
-}
-
-/*
- * Says something about the visitor's view; its figures are the time since it
- * began.  An `end` that may not have arrived is said again as it was, whole.
- */
-static bool
-say(Visitor *v, const char *type)
-{
-	char	  text[MESSAGE_LIMIT];
-	int64_t	  now = now_us();
-	long long visible = (now - v->born) / 1000;
-	bool	  first = strcmp(type, "view") == 0;
-	bool	  last = strcmp(type, "end") == 0;
-	bool	  again = last && v->said >= 0;
-	int		  length;
-
-	if (again)
-		visible = v->said;
-	else
-		v->n++;
-	length = snprintf(text, sizeof text,
-					  "{\"type\":\"%s\",\"view\":\"%s\",\"n\":%d,\"state\":\"%s\",\"visible\":%lld,"
-					  "\"focused\":%lld,\"active\":%lld,\"elapsed\":%lld",
-					  type, v->view, v->n, last ? "hidden" : "visible", visible, visible,
-					  visible / 2, visible);
-	if (first || again)
-		length += snprintf(text + length, sizeof text - (size_t) length,
-						   ",\"url\":\"http://127.0.0.1:%ld/page/%d\",\"title\":\"Page\","
-						   "\"language\":\"en\",\"time_zone\":\"UTC\"",
-						   rules.port, v->number % 50);
-	if (last)
-	{
-		v->said = visible;
-		length += snprintf(text + length, sizeof text - (size_t) length, ",\"reason\":\"closed\"");
-	}
-	text[length++] = '}';
-	v->sent = now;
-	return put_frame(v, 1, text, (size_t) length);
 }
 
 /* Opens a socket and sends the request; the connection may still be on its way. */
@@ -210,6 +135,7 @@ call(Visitor *v)
 		bind(v->socket, (struct sockaddr *) &from, sizeof from);
 	}
 	v->step = STEP_SHAKING;
+	v->called = now_us();
 	shaking++;
 	v->due = now_us() + PATIENCE_MS * 1000;
 	if (connect(v->socket, (struct sockaddr *) &to, sizeof to) < 0 && errno != EINPROGRESS)
@@ -236,20 +162,30 @@ begin(Visitor *v)
 	call(v);
 }
 
-static void
-finish(Visitor *v)
-{
-	v->has_view = false;
-	v->step = STEP_IDLE;
-	v->died = 0;
-}
-
 /* The time is over: the view ends the way that the run wants it. */
 static void
 leave(Visitor *v)
 {
-	char code[2] = {3, (char) 0xe8};
+	static const char code[2] = {3, (char) 0xe8};
 
+	if (rules.how == END_CLOSE)
+	{
+		v->step = STEP_CLOSING;
+		v->due = now_us() + PATIENCE_MS * 1000;
+		if (!rules.echo && !say(v, "end"))
+		{
+			lost(v);
+			return;
+		}
+		totals.last_left = wall_us();
+		if (totals.first_left == 0)
+			totals.first_left = totals.last_left;
+		if (rules.log != NULL)
+			fprintf(rules.log, "%s\t%lld\n", v->view, (long long) totals.last_left);
+		if (!put_frame(v, 8, code, 2))
+			lost(v);
+		return;
+	}
 	if (rules.how == END_SAID)
 	{
 		v->step = STEP_ENDING;
@@ -262,7 +198,19 @@ leave(Visitor *v)
 		put_frame(v, 8, code, 2);
 	totals.closed++;
 	hang_up(v, rules.how);
-	finish(v);
+	rest(v);
+}
+
+/* The server has closed too. */
+static void
+closed(Visitor *v)
+{
+	totals.closed++;
+	memcpy(v->previous, v->view, sizeof v->previous);
+	v->previous_n = v->n;
+	v->previous_said = v->said;
+	hang_up(v, END_FIN);
+	rest(v);
 }
 
 /* The visitor is heard again: how long was he not? */
@@ -281,6 +229,7 @@ opened(Visitor *v)
 	bool	back = v->died != 0;
 
 	latency_add(&totals.ack_times, now - v->sent);
+	latency_add(&totals.visit_times, now - v->called);
 	totals.acked++;
 	v->step = STEP_OPEN;
 	if (!back || v->leaves == 0)
@@ -307,15 +256,28 @@ heard(Visitor *v, const char *text)
 	const char *number = strstr(text, "\"n\":");
 	int			n = number ? atoi(number + 4) : 0;
 
-	if (v->step == STEP_GREETING && says(text, "hello"))
+	if (v->step == STEP_GREETING && rules.mute && says(text, "hello"))
+	{
+		v->step = STEP_OPEN;
+		v->leaves = v->due = now_us() + rules.hold_ms * 1000;
+	}
+	else if (v->step == STEP_GREETING && says(text, "hello"))
 	{
 		bool leftover = v->said >= 0;
 
 		v->step = leftover ? STEP_ENDING : STEP_ANNOUNCED;
-		if (!say(v, leftover ? "end" : "view"))
+		if (!leftover && v->previous[0] != '\0' && (long) (roll() % 100) < rules.leftovers &&
+			!say_leftover(v))
+			lost(v);
+		else if (!say(v, leftover ? "end" : "view"))
 			lost(v);
 	}
-	else if (v->step == STEP_ANNOUNCED && n == v->n && says(text, "ack"))
+	else if (rules.leftovers && v->previous[0] != '\0' && strstr(text, v->previous) != NULL)
+	{
+		totals.answered += says(text, "stored");
+		totals.refused += says(text, "refused");
+	}
+	else if (v->step == STEP_ANNOUNCED && (rules.echo || (n == v->n && says(text, "ack"))))
 		opened(v);
 	else if (v->step == STEP_ENDING && n == v->n && says(text, "stored"))
 	{
@@ -325,14 +287,14 @@ heard(Visitor *v, const char *text)
 		totals.visible_total += v->said;
 		put_frame(v, 8, "\003\350", 2);
 		hang_up(v, END_FIN);
-		finish(v);
+		rest(v);
 	}
 	else if (says(text, "refused") || says(text, "error"))
 	{
 		if (totals.refused++ == 0)
 			fprintf(stderr, "%s\n", text);
 		hang_up(v, END_FIN);
-		finish(v);
+		rest(v);
 	}
 }
 
@@ -364,8 +326,18 @@ take_frames(Visitor *v)
 		text[length] = '\0';
 		v->length -= (uint32_t) (head + length);
 		memmove(v->input, v->input + head + length, v->length);
+		if (opcode == 8 && v->step == STEP_CLOSING)
+		{
+			closed(v);
+			return true;
+		}
 		if (opcode == 8)
 			return false;
+		if (opcode == 10 && v->pinged != 0)
+		{
+			latency_add(&totals.ping_times, now_us() - v->pinged);
+			v->pinged = 0;
+		}
 		if (opcode == 9 && !put_frame(v, 10, text, length))
 			return false;
 		if (opcode == 1)
@@ -394,26 +366,12 @@ take_answer(Visitor *v)
 	v->step = STEP_GREETING;
 	v->length -= (uint32_t) (end + 4 - v->input);
 	memmove(v->input, end + 4, v->length);
-	return true;
-}
-
-/* Connected: the request goes out. */
-static bool
-shake(Visitor *v)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = v};
-	char			   text[512];
-	int				   length;
-
-	epoll_ctl(poller, EPOLL_CTL_MOD, v->socket, &event);
-	length =
-		snprintf(text, sizeof text,
-				 "GET /_view/socket HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n"
-				 "Origin: http://127.0.0.1:%ld\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-				 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-				 "Sec-WebSocket-Protocol: pageviews.v1\r\nUser-Agent: loadgen\r\n\r\n",
-				 rules.port, rules.port);
-	return put(v, text, (size_t) length);
+	if (rules.echo)
+	{
+		v->step = STEP_ANNOUNCED;
+		return say(v, "view");
+	}
+	return take_frames(v);
 }
 
 void
@@ -423,13 +381,21 @@ visitor_ready(Visitor *v, uint32_t events)
 
 	if (v->step == STEP_SHAKING && events & EPOLLOUT && !(events & (EPOLLERR | EPOLLHUP)))
 	{
-		if (!shake(v))
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = v};
+
+		epoll_ctl(poller, EPOLL_CTL_MOD, v->socket, &event);
+		if (!ask_upgrade(v))
 			lost(v);
 		return;
 	}
 	got = recv(v->socket, v->input + v->length, INPUT_LIMIT - 1 - v->length, 0);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (got == 0 && v->step == STEP_CLOSING)
+	{
+		closed(v);
+		return;
+	}
 	if (got <= 0)
 	{
 		lost(v);
@@ -441,16 +407,41 @@ visitor_ready(Visitor *v, uint32_t events)
 		lost(v);
 }
 
+bool
+visitors_begin(void)
+{
+	if (started == 0)
+		started = now_us();
+	while (totals.begun < rules.views)
+	{
+		if (idle_count == 0 || shaking >= SHAKING_LIMIT)
+			return true;
+		if (rules.rate > 0)
+		{
+			int64_t late = now_us() - (started + totals.begun * 1000000 / rules.rate);
+
+			if (late < 0)
+				return true;
+			if (late > totals.late)
+				totals.late = late;
+		}
+		begin(idle[--idle_count]);
+	}
+	return false;
+}
+
+bool
+visitor_ping(Visitor *v)
+{
+	v->pinged = now_us();
+	return put_frame(v, 9, "ping", 4);
+}
+
 /* What is due for a visitor now. */
 void
 visitor_sweep(Visitor *v, int64_t now)
 {
-	if (v->step == STEP_IDLE)
-	{
-		if (totals.begun < rules.views && shaking < SHAKING_LIMIT)
-			begin(v);
-	}
-	else if (now < v->due)
+	if (v->step == STEP_IDLE || now < v->due)
 		return;
 	else if (v->step == STEP_AWAY)
 	{

@@ -94,7 +94,9 @@ work(const void *argument)
 
 	caller = accept4(day->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	expect(caller >= 0, 10);
-	expect(setsockopt(caller, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, 11);
+	expect(setsockopt(caller, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+			   setsockopt(caller, IPPROTO_TCP, TCP_CORK, &on, sizeof on) == 0,
+		   11);
 	expect(fcntl(caller, F_SETFL, O_NONBLOCK) == 0 && ioctl(caller, FIONBIO, &on) == 0, 12);
 	expect(epoll_ctl(day->poller, EPOLL_CTL_ADD, caller, &event) == 0, 13);
 	expect(epoll_wait(day->poller, &event, 1, 0) == 0, 14);

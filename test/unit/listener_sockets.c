@@ -64,6 +64,30 @@ TEST(a_message_reaches_the_worker_and_its_answer_the_browser)
 	CHECK_INT(events[0].u.closed.cause, CLOSE_NORMAL);
 }
 
+TEST(answers_keep_their_order_when_a_socket_takes_some_at_once)
+{
+	Connection *connection;
+
+	start(NULL);
+	connection = open_socket();
+	said(connection);
+	takes_at_once = true;
+	written = 0;
+	answer(COMMAND_ACK, connection_id(connection), 1);
+	CHECK_INT(written, 1);
+	CHECK(connection->first == NULL);
+
+	/* The second waits, so the third does, whatever the socket could take by then. */
+	takes_at_once = false;
+	answer(COMMAND_ACK, connection_id(connection), 2);
+	takes_at_once = true;
+	answer(COMMAND_STORED, connection_id(connection), 2);
+	CHECK_INT(written, 1);
+	CHECK(strstr(said(connection), "\"ack\"") != NULL);
+	CHECK(strstr(said(connection), "\"stored\"") != NULL);
+	takes_at_once = false;
+}
+
 TEST(a_late_answer_never_reaches_the_slots_next_owner)
 {
 	Connection	*connection;
@@ -437,6 +461,7 @@ main(int argc, char **argv)
 {
 	unit_start(argc, argv);
 	RUN(a_message_reaches_the_worker_and_its_answer_the_browser);
+	RUN(answers_keep_their_order_when_a_socket_takes_some_at_once);
 	RUN(a_late_answer_never_reaches_the_slots_next_owner);
 	RUN(a_message_in_pieces_is_put_together_and_bounded);
 	RUN(who_says_nonsense_is_told_and_closed);

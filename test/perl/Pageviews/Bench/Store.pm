@@ -1,0 +1,182 @@
+# The way into the table: how fast a batch is written, how soon a view is there,
+# and what ten thousand that close at once do.  When a row was committed is what
+# Postgres itself recorded (track_commit_timestamp).
+
+package Pageviews::Bench::Store;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Pageviews::Bench;
+use PostgreSQL::Test::Utils ();
+use Time::HiRes qw(time);
+
+my $timed = "track_commit_timestamp = on\nmax_wal_size = 4GB\n";
+my $here = $ENV{PAGEVIEWS_BENCH};
+
+# Copies both tables' rows out, empties them, and copies back in with a \copy's
+# equal in the server; {table => rows/s}.
+sub copy_again
+{
+	my ($node) = @_;
+	my %rates;
+
+	for my $table (qw(views sessions))
+	{
+		$node->safe_psql('postgres', "COPY (SELECT * FROM pageviews.$table) TO '$here/$table.copy'");
+		$node->safe_psql('postgres', "TRUNCATE pageviews.$table");
+		$node->safe_psql('postgres', 'CHECKPOINT');
+		my $ms = $node->value(<<"EOT");
+CREATE TEMP TABLE clock AS SELECT clock_timestamp() AS started;
+COPY pageviews.$table FROM '$here/$table.copy';
+SELECT 1000 * extract(epoch FROM clock_timestamp() - started) FROM clock;
+EOT
+		$rates{$table} = $node->value("SELECT count(*) FROM pageviews.$table") / $ms * 1000;
+	}
+	return \%rates;
+}
+
+section(
+	'store',
+	'rows a second: a listener with 15,000 open views dies, and all of them are stored',
+	sub {
+		my $views = 15000;
+		my $node = cluster('store', [SERVER_CORE], max_connections => 19500, conf => $timed, linger => '1s', checkpoint_interval => '10min', queue_size => 20000);
+		my (@rate, @copy, @both, @disk, @wal);
+
+		for my $round (0 .. repeats())
+		{
+			my $load = hold($node->web, $views);
+			my $wal = $node->value("SELECT pg_current_wal_insert_lsn()");
+			my ($listener) = $node->listener_pids;
+
+			kill 'KILL', $listener if Pageviews::Cluster::is_listener($listener);
+			drained($node, 'SELECT count(*) FROM pageviews.views WHERE ended_at IS NOT NULL', $views);
+			# Its visitors lost their sockets, so it has ended by itself.
+			$load->{run}->finish;
+			my ($batches, $rows, $seconds) = split /\|/, $node->value(<<'EOT');
+WITH batch AS (SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS rows FROM pageviews.views GROUP BY xmin)
+SELECT count(*), sum(rows) - (array_agg(rows ORDER BY at))[1], extract(epoch FROM max(at) - min(at)) FROM batch
+EOT
+			$wal = $node->value("SELECT (pg_current_wal_insert_lsn() - '$wal') / $views");
+			my $disk = $node->value(<<"EOT");
+SELECT sum(pg_total_relation_size(oid)) / $views FROM pg_class
+WHERE relnamespace = 'pageviews'::regnamespace AND relkind = 'r' AND (relispartition OR relname = 'sessions')
+EOT
+			my $copy = copy_again($node);
+
+			$node->safe_psql('postgres', 'TRUNCATE pageviews.views, pageviews.sessions');
+			$node->wait_ready;
+			next if $round == 0;
+			push @rate, $rows / $seconds;
+			push @disk, $disk;
+			push @wal, $wal;
+			push @copy, $copy->{views};
+			push @both, 1 / (1 / $copy->{views} + 1 / $copy->{sessions});
+			progress('%d batches: %6.0f rows/s  COPY of the views %6.0f, of views and sessions %6.0f',
+				$batches, $rate[-1], $copy[-1], $both[-1]);
+		}
+		result(
+			what => 'rows/s through the real path, a session each, against COPY into both tables',
+			measured => sprintf('%.0f/s', median(@rate)), reference => sprintf('%.0f/s', median(@both)),
+			ratio => median(@rate) / median(@both), goal => 'at least 0.6x', at_least => 0.6);
+		result(
+			what => 'the same, against COPY into pageviews.views alone',
+			measured => sprintf('%.0f/s', median(@rate)), reference => sprintf('%.0f/s', median(@copy)),
+			ratio => median(@rate) / median(@copy));
+		result(
+			what => 'disk a view, written once, with all indexes and a session of its own',
+			measured => sprintf('%.0f bytes', median(@disk)), note => sprintf('and %.0f bytes of WAL', median(@wal)));
+		$node->stop;
+	});
+
+section(
+	'burst',
+	'10,000 views that close at once, and a new visitor meanwhile',
+	sub {
+		my $views = 10000;
+		my $node = cluster('burst', [SERVER_CORE], max_connections => 19500, conf => $timed);
+		my (@committed, %p99);
+
+		for my $round (0 .. repeats())
+		{
+			my $crowd = hold($node->web, $views, '--end', 'close');
+			my @visitors = ($node->web, '--views', 500, '--visitors', 200, '--rate', 500, '--end', 'close');
+
+			# Both generators have one core: the crowd's gives way.
+			setpriority(0, $crowd->{run}{KIDS}[0]{PID}, 19);
+			my $quiet = load(@visitors);
+			my $meanwhile = load_start(@visitors);
+
+			my $closed = let_go($crowd);
+			my $busy = load_finish($meanwhile);
+
+			drained($node, 'SELECT count(*) FROM pageviews.views WHERE ended_at IS NOT NULL', $views + 1000);
+			my $seconds = $node->value(<<"EOT");
+SELECT extract(epoch FROM max(pg_xact_commit_timestamp(xmin))) - $closed->{first_left} / 1e6
+FROM (SELECT xmin FROM pageviews.views ORDER BY started_at LIMIT $views) v
+EOT
+			my $closing = ($closed->{last_left} - $closed->{first_left}) / 1e6;
+
+			$node->safe_psql('postgres', 'TRUNCATE pageviews.views, pageviews.sessions');
+			next if $round == 0;
+			push @committed, $seconds;
+			push @{ $p99{quiet} }, $quiet->{visit_p99_ms};
+			push @{ $p99{busy} }, $busy->{visit_p99_ms};
+			progress('the last of %d committed %.2f s after the first close (the closing took %.2f s); p99 of a new visitor %.2f ms, before %.2f ms',
+				$views, $seconds, $closing, $p99{busy}[-1], $p99{quiet}[-1]);
+		}
+		my ($quiet, $busy) = map { median(@{ $p99{$_} }) } qw(quiet busy);
+
+		result(
+			what => '10,000 views closing at once: from the first close to the last commit',
+			measured => sprintf('%.2f s', median(@committed)), goal => 'at most 1 s', value => median(@committed), at_most => 1);
+		result(
+			what => 'a new visitor meanwhile, call to acknowledged view, p99, against quiet',
+			measured => sprintf('%.2f ms', $busy), reference => sprintf('%.2f ms', $quiet),
+			ratio => $busy / $quiet, goal => 'at most 3x', at_most => 3);
+		$node->stop;
+	});
+
+section(
+	'flush',
+	'from the socket closed to the row committed, at 1,000 views/s',
+	sub {
+		my $node = cluster('flush', [SERVER_CORE], conf => $timed);
+		my $interval = 100;
+		my (@p50, @p99, @stored);
+
+		for my $round (0 .. repeats())
+		{
+			my $views = 1000 * seconds();
+
+			load($node->web, '--views', $views, '--visitors', 2000, '--rate', 1000, '--hold', 200, '--end', 'close', '--log', "$here/closed");
+			drained($node, 'SELECT count(*) FROM pageviews.views WHERE ended_at IS NOT NULL', $views);
+			my ($rows, $p50, $p99) = split /\|/, $node->value(<<"EOT");
+CREATE TEMP TABLE closed (view_id uuid PRIMARY KEY, at bigint);
+COPY closed FROM '$here/closed';
+SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY ms), percentile_cont(0.99) WITHIN GROUP (ORDER BY ms)
+FROM (SELECT 1000 * extract(epoch FROM pg_xact_commit_timestamp(v.xmin)) - c.at / 1000.0 AS ms FROM closed c JOIN pageviews.views v USING (view_id)) l
+EOT
+			die "$rows rows for $views views\n" if $rows != $views;
+			my $heard = load($node->web, '--views', $views, '--visitors', 2000, '--rate', 1000, '--hold', 200);
+
+			$node->safe_psql('postgres', 'TRUNCATE pageviews.views, pageviews.sessions');
+			next if $round == 0;
+			push @p50, $p50;
+			push @p99, $p99;
+			push @stored, $heard->{stored_p99_ms};
+			progress('p50 %.0f ms, p99 %.0f ms; from `end` to `stored` in the visitor\'s hands p99 %.0f ms', $p50, $p99, $stored[-1]);
+		}
+		result(
+			what => 'from the socket closed to the row committed, at 1,000 views/s, p99, in flush_interval (100 ms)',
+			measured => sprintf('%.0f ms', median(@p99)), ratio => median(@p99) / $interval,
+			goal => 'at most 2x', at_most => 2);
+		result(what => 'the same, p50', measured => sprintf('%.0f ms', median(@p50)), ratio => median(@p50) / $interval);
+		result(
+			what => 'from `end` to `stored` in the visitor\'s hands, p99',
+			measured => sprintf('%.0f ms', median(@stored)), ratio => median(@stored) / $interval);
+		$node->stop;
+	});
+
+1;
