@@ -26,7 +26,7 @@
  *	  --stage			open a view on every socket, say "open", and wait for a
  *						line on stdin before anything ends
  *	  --resume			a visitor whose socket dies comes back with its view
- *	  --addresses N		spread over 127.0.0.1 .. 127.0.0.N (1)
+ *	  --addresses N		each call from the next of 127.0.0.1 .. 127.0.0.N (1)
  *
  * Closes with one line of JSON.  `visible_ms` is the sum of what the `end`
  * messages said; `outage_ms` the longest that a visitor was without a socket

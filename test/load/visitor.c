@@ -29,6 +29,7 @@ static long		 shaking; /* handshakes on their way */
 static Visitor **idle;	  /* a stack of those with nothing to do */
 static long		 idle_count;
 static int64_t	 started; /* when the first one began */
+static long		 calls;	  /* so far: each from the next address */
 
 Visitor *
 visitors_init(int epoll)
@@ -130,7 +131,7 @@ call(Visitor *v)
 		struct sockaddr_in from = {.sin_family = AF_INET};
 
 		from.sin_addr.s_addr =
-			htonl((INADDR_LOOPBACK & 0xffffff00) + 1 + (uint32_t) (v->number % rules.addresses));
+			htonl((INADDR_LOOPBACK & 0xffffff00) + 1 + (uint32_t) (calls++ % rules.addresses));
 		setsockopt(v->socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
 		bind(v->socket, (struct sockaddr *) &from, sizeof from);
 	}

@@ -224,6 +224,7 @@ section(
 		my @points;
 
 		load($node->web, '--views', 5000, '--visitors', VISITORS, '--end', 'close');
+		drained($node, OURS, 5000);
 		for my $rate (250, 500, 1000, 2000, 4000, 6000, 8000)
 		{
 			my (@p50, @p99);
