@@ -140,6 +140,7 @@ static struct
 	Micros			linger;
 	Micros			checkpoint;
 	Moment			now;
+	WallMillis		latest; /* registry_set_latest() */
 	int				minted; /* ids so far */
 	int64_t			order;
 	int64_t			announced;

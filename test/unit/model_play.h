@@ -238,6 +238,12 @@ play_time(void)
 	model.now.monotonic += step * MICROS_PER_MILLI;
 	model.now.wall += step + jump;
 	TELL("time %lld, wall clock set by %lld\n", (long long) step, (long long) jump);
+	if (jump != 0)
+	{
+		model.latest = chance(50) ? 0 : model.now.wall + below(7200) * 1000;
+		registry_set_latest(registry, model.latest);
+		TELL("latest %lld\n", (long long) model.latest);
+	}
 	if (chance(80))
 	{
 		TELL("tick\n");

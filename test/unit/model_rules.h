@@ -82,7 +82,8 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 	ModelConnection *connection = model_connection(who);
 	Uuid			 id = view->id;
 
-	if (!view->known && (age > VIEW_AGE_LIMIT_MS || -age > VIEW_AHEAD_LIMIT_MS))
+	if (!view->known && (age > VIEW_AGE_LIMIT_MS ||
+						 (-age > VIEW_AHEAD_LIMIT_MS && uuid_v7_time(&view->id) > model.latest)))
 		return model_refuse(view, VIEW_REFUSED_CLOCK);
 	if (!model_has_room() || (message->kind == MESSAGE_VIEW && !model_has_slot()))
 		return model_refuse(view, VIEW_REFUSED_BUSY);
