@@ -149,11 +149,14 @@ CREATE TABLE pageviews.rejected (
 	revision bigint NOT NULL,
 	sqlstate text NOT NULL,
 	message text NOT NULL,
-	row jsonb NOT NULL
+	row jsonb NOT NULL,
+	CONSTRAINT rejected_pkey PRIMARY KEY (view_id)
 );
 CREATE INDEX rejected_rejected_at_idx ON pageviews.rejected (rejected_at);
 COMMENT ON TABLE pageviews.rejected IS 'views that could not be stored, the latest 10,000';
 COMMENT ON INDEX pageviews.rejected_rejected_at_idx IS 'finds the oldest, which give way';
+COMMENT ON CONSTRAINT rejected_pkey ON pageviews.rejected IS 'a view is set aside once';
+COMMENT ON INDEX pageviews.rejected_pkey IS 'a view is set aside once';
 COMMENT ON COLUMN pageviews.rejected.rejected_at IS 'when the view was set aside';
 COMMENT ON COLUMN pageviews.rejected.view_id IS 'id of the view';
 COMMENT ON COLUMN pageviews.rejected.session_id IS 'the browser that began the view';
@@ -374,13 +377,17 @@ RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	INSERT INTO pageviews.rejected (view_id, session_id, revision, sqlstate, message, "row")
-	VALUES (set_aside.view_id, set_aside.session_id, set_aside.revision, set_aside.sqlstate, set_aside.message, set_aside."row");
+	INSERT INTO pageviews.rejected AS kept (view_id, session_id, revision, sqlstate, message, "row")
+	VALUES (set_aside.view_id, set_aside.session_id, set_aside.revision, set_aside.sqlstate, set_aside.message, set_aside."row")
+	ON CONFLICT ON CONSTRAINT rejected_pkey DO UPDATE
+	SET rejected_at = excluded.rejected_at, revision = excluded.revision, sqlstate = excluded.sqlstate,
+		message = excluded.message, "row" = excluded."row"
+	WHERE excluded.revision > kept.revision;
 	DELETE FROM pageviews.rejected AS r
 	WHERE r.rejected_at <= (SELECT o.rejected_at FROM pageviews.rejected AS o
 							ORDER BY o.rejected_at DESC OFFSET 10000 LIMIT 1);
 END;
-COMMENT ON FUNCTION pageviews.set_aside(uuid, uuid, bigint, text, text, jsonb) IS 'keeps a view that could not be stored in pageviews.rejected; the oldest beyond 10,000 give way';
+COMMENT ON FUNCTION pageviews.set_aside(uuid, uuid, bigint, text, text, jsonb) IS 'keeps a view that could not be stored in pageviews.rejected, once, as it was last; the oldest beyond 10,000 give way';
 
 -- ---------------------------------------------------------------------------
 -- Session cookies
