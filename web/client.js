@@ -289,8 +289,7 @@
       const { type, n } = answer;
       const mine = view && answer.view === view.id;
       const about = mine ? view : pending[answer.view];
-      // A hello, or a refusal for the clock.  What a busy page hears late says nothing
-      // about so small a difference.
+      // What a busy page hears late says nothing about so small a difference.
       if (answer.now) {
         offset = answer.now - Date.now();
         offset *= Math.abs(offset) > (unanswered && now() - unanswered);
