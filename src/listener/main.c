@@ -181,7 +181,7 @@ configure(Listener *listener, const ListenerConfig *config)
 		begin_serving(listener);
 		return;
 	}
-	(void) server_reload(listener);
+	server_reload();
 	if (config->ping_interval != old_interval)
 		socket_reconfigured(listener, clock_monotonic());
 	uv_timer_stop(&process.timer);
@@ -362,6 +362,38 @@ drop_powers(void)
 	(void) signal(SIGQUIT, on_terminate);
 }
 
+/* --- memory of the loop ------------------------------------------------------- */
+
+/*
+ * libuv aborts when it has no memory to watch one descriptor more, which would
+ * look like a crash.  What it asks for is little: without it nothing else works.
+ */
+static void *
+or_end(void *memory)
+{
+	if (memory == NULL)
+		_exit(EXIT_NO_MEMORY);
+	return memory;
+}
+
+static void *
+loop_malloc(size_t size)
+{
+	return or_end(malloc(size));
+}
+
+static void *
+loop_realloc(void *old, size_t size)
+{
+	return or_end(realloc(old, size));
+}
+
+static void *
+loop_calloc(size_t count, size_t size)
+{
+	return or_end(calloc(count, size));
+}
+
 /*
  * Lets libcrypto set itself up, and sees that it could: one that ran out of memory
  * at it says so now, and crashes at the first digest.
@@ -386,7 +418,8 @@ main(int argc, char **argv)
 		return EXIT_BY_HAND;
 	}
 	drop_powers();
-	if (!prepare_crypto())
+	if (!prepare_crypto() ||
+		uv_replace_allocator(loop_malloc, loop_realloc, loop_calloc, free) != 0)
 		return EXIT_NO_MEMORY;
 
 	/* The queue is finally sized by the number of connections, which nobody knows yet: room for any number. */
@@ -399,7 +432,8 @@ main(int argc, char **argv)
 	uv_prepare_init(&process.loop, &process.before_sleep);
 	uv_timer_init(&process.loop, &process.timer);
 
-	(void) event_ready(listener, clock_monotonic());
+	if (!event_ready(listener, clock_monotonic()))
+		return EXIT_NO_MEMORY;
 	watch_channel();
 	uv_prepare_start(&process.before_sleep, before_sleep);
 	uv_run(&process.loop, UV_RUN_DEFAULT);
