@@ -33,6 +33,7 @@
 #include "callers.h"
 #include "events.h"
 #include "listener.h"
+#include "memory.h"
 #include "message.h"
 #include "note.h"
 #include "pressure.h"
@@ -108,7 +109,7 @@ enter_sandbox(Listener *listener)
 
 	if (!listener->configuration.is.sandbox)
 		return;
-	refusal = sandbox_enter();
+	refusal = sandbox_enter(process.sockets, process.socket_count);
 	if (refusal != 0)
 	{
 		snprintf(problem, sizeof problem,
@@ -151,6 +152,7 @@ begin_serving(Listener *listener)
 	problem = server_start(listener, &process.loop, process.sockets, process.socket_count);
 	if (problem != NULL)
 		give_up(listener, problem);
+	memory_started();
 	message_prepare();
 	enter_sandbox(listener);
 	event_alive(listener, 0, clock_monotonic());
@@ -362,38 +364,6 @@ drop_powers(void)
 	(void) signal(SIGQUIT, on_terminate);
 }
 
-/* --- memory of the loop ------------------------------------------------------- */
-
-/*
- * libuv aborts when it has no memory to watch one descriptor more, which would
- * look like a crash.  What it asks for is little: without it nothing else works.
- */
-static void *
-or_end(void *memory)
-{
-	if (memory == NULL)
-		_exit(EXIT_NO_MEMORY);
-	return memory;
-}
-
-static void *
-loop_malloc(size_t size)
-{
-	return or_end(malloc(size));
-}
-
-static void *
-loop_realloc(void *old, size_t size)
-{
-	return or_end(realloc(old, size));
-}
-
-static void *
-loop_calloc(size_t count, size_t size)
-{
-	return or_end(calloc(count, size));
-}
-
 /*
  * Lets libcrypto set itself up, and sees that it could: one that ran out of memory
  * at it says so now, and crashes at the first digest.
@@ -418,8 +388,7 @@ main(int argc, char **argv)
 		return EXIT_BY_HAND;
 	}
 	drop_powers();
-	if (!prepare_crypto() ||
-		uv_replace_allocator(loop_malloc, loop_realloc, loop_calloc, free) != 0)
+	if (!prepare_crypto() || !memory_for_loop())
 		return EXIT_NO_MEMORY;
 
 	/* The queue is finally sized by the number of connections, which nobody knows yet: room for any number. */

@@ -31,6 +31,7 @@
 #include "events.h"
 #include "http.h"
 #include "main.h"
+#include "memory.h"
 #include "note.h"
 #include "reply.h"
 #include "session.h"
@@ -515,6 +516,7 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 
 	server.listener = listener;
 	lws_set_log_level(LLL_ERR, on_log);
+	lws_set_allocator(memory_for_server);
 	context = lws_create_context(&info);
 	if (context == NULL)
 		return "the listener cannot set up libwebsockets "
