@@ -105,11 +105,14 @@ CREATE TABLE pageviews.rejected (
 	revision bigint NOT NULL,
 	sqlstate text NOT NULL,
 	message text NOT NULL,
-	row jsonb NOT NULL
+	row jsonb NOT NULL,
+	CONSTRAINT rejected_pkey PRIMARY KEY (view_id)
 );
 CREATE INDEX rejected_rejected_at_idx ON pageviews.rejected (rejected_at);
 COMMENT ON TABLE pageviews.rejected IS 'views that could not be stored, the latest 10,000';
 COMMENT ON INDEX pageviews.rejected_rejected_at_idx IS 'finds the oldest, which give way';
+COMMENT ON CONSTRAINT rejected_pkey ON pageviews.rejected IS 'a view is set aside once';
+COMMENT ON INDEX pageviews.rejected_pkey IS 'a view is set aside once';
 COMMENT ON COLUMN pageviews.rejected.rejected_at IS 'when the view was set aside';
 COMMENT ON COLUMN pageviews.rejected.view_id IS 'id of the view';
 COMMENT ON COLUMN pageviews.rejected.session_id IS 'the browser that began the view';

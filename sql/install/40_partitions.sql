@@ -140,13 +140,17 @@ RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	INSERT INTO pageviews.rejected (view_id, session_id, revision, sqlstate, message, "row")
-	VALUES (set_aside.view_id, set_aside.session_id, set_aside.revision, set_aside.sqlstate, set_aside.message, set_aside."row");
+	INSERT INTO pageviews.rejected AS kept (view_id, session_id, revision, sqlstate, message, "row")
+	VALUES (set_aside.view_id, set_aside.session_id, set_aside.revision, set_aside.sqlstate, set_aside.message, set_aside."row")
+	ON CONFLICT ON CONSTRAINT rejected_pkey DO UPDATE
+	SET rejected_at = excluded.rejected_at, revision = excluded.revision, sqlstate = excluded.sqlstate,
+		message = excluded.message, "row" = excluded."row"
+	WHERE excluded.revision > kept.revision;
 	DELETE FROM pageviews.rejected AS r
 	WHERE r.rejected_at <= (SELECT o.rejected_at FROM pageviews.rejected AS o
 							ORDER BY o.rejected_at DESC OFFSET 10000 LIMIT 1);
 END;
-COMMENT ON FUNCTION pageviews.set_aside(uuid, uuid, bigint, text, text, jsonb) IS 'keeps a view that could not be stored in pageviews.rejected; the oldest beyond 10,000 give way';
+COMMENT ON FUNCTION pageviews.set_aside(uuid, uuid, bigint, text, text, jsonb) IS 'keeps a view that could not be stored in pageviews.rejected, once, as it was last; the oldest beyond 10,000 give way';
 
 REVOKE ALL ON FUNCTION
 	pageviews.retention_cutoff(),
