@@ -251,6 +251,7 @@ DECLARE
 	next_first_day CONSTANT timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
 	leaf CONSTANT text := 'views_' || to_char(first_day, 'YYYY_MM');
 	found_leaf record;
+	other text;
 BEGIN
 	-- Whoever else makes a partition now waits here, and then finds it made.
 	LOCK TABLE ONLY pageviews.views IN SHARE UPDATE EXCLUSIVE MODE;
@@ -283,6 +284,19 @@ BEGIN
 					   leaf || '_started_at_idx', leaf);
 		EXECUTE format('CREATE INDEX %I ON pageviews.%I (collector, started_at) WHERE ended_at IS NULL',
 					   leaf || '_open_idx', leaf);
+		EXECUTE format('COMMENT ON CONSTRAINT %I ON pageviews.%I IS %L', leaf || '_pkey', leaf, 'a view is stored once');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_pkey', 'a view is stored once');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_session_id_idx', 'the views of a session');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_started_at_idx', 'the views of a time, for the reports');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_open_idx', 'what a collector left open, for its next start');
+		-- Default privileges make no exception.
+		FOR other IN
+			SELECT x.grantee::regrole FROM pg_class AS c, aclexplode(c.relacl) AS x
+			WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relname = leaf AND x.grantee NOT IN (0, c.relowner)
+			GROUP BY x.grantee
+		LOOP
+			EXECUTE format('REVOKE ALL ON pageviews.%I FROM %s', leaf, other);
+		END LOOP;
 	END IF;
 
 	-- A delete that is replicated through the root is routed by started_at, which the key lacks.
@@ -738,7 +752,7 @@ END;
 COMMENT ON FUNCTION pageviews.session_views(uuid, timestamptz, timestamptz, text) IS 'report: every view of a session, in order';
 
 -- ---------------------------------------------------------------------------
--- Privileges: nothing to PUBLIC
+-- Privileges: nothing to PUBLIC, nor by ALTER DEFAULT PRIVILEGES to anybody else
 -- ---------------------------------------------------------------------------
 
 REVOKE ALL ON SCHEMA pageviews FROM PUBLIC;
@@ -769,6 +783,29 @@ REVOKE ALL ON FUNCTION
 	pageviews.timeline(timestamptz, timestamptz, text, interval),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text)
 FROM PUBLIC;
+
+-- Whoever may read every new table is not meant to read the keys of cookies.
+DO $$
+DECLARE
+	given record;
+BEGIN
+	FOR given IN
+		SELECT CASE WHEN i.type OPERATOR(pg_catalog.=) 'view' THEN 'table' ELSE i.type END AS type, i.identity, r.rolname AS role
+		FROM pg_catalog.pg_extension AS e
+		JOIN pg_catalog.pg_depend AS d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+			AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+		JOIN pg_catalog.pg_shdepend AS s ON s.classid OPERATOR(pg_catalog.=) d.classid AND s.objid OPERATOR(pg_catalog.=) d.objid
+			AND s.deptype OPERATOR(pg_catalog.=) 'a'
+		JOIN pg_catalog.pg_database AS b ON b.oid OPERATOR(pg_catalog.=) s.dbid
+			AND b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+		JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) s.refobjid
+		CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) AS i
+		WHERE e.extname OPERATOR(pg_catalog.=) 'pageviews'
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %I', given.type, given.identity, given.role);
+	END LOOP;
+END
+$$;
 
 GRANT USAGE ON SCHEMA pageviews TO pageviews_reader, pageviews_site_reader, pageviews_collector;
 
