@@ -1,5 +1,5 @@
 # Without shared_preload_libraries the extension can be made and its tables and
-# reports used; what needs the worker says what is missing.
+# reports used; what needs the worker says what is missing.  So does the worker without a database.
 
 use strict;
 use warnings FATAL => 'all';
@@ -35,5 +35,17 @@ is($node->value('SELECT count(*) FROM pageviews.views'), '0', '... and is gone')
 my ($status) = $node->psql('postgres', 'DROP EXTENSION pageviews CASCADE');
 
 is($status, 0, 'DROP EXTENSION works');
+$node->stop;
+
+# Preloaded for a database that nobody has made yet: the log tells who waits for it, and it is not waited for in vain.
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'pageviews'");
+$node->set(database => 'app');
+my $mark = $node->log_end;
+
+$node->start;
+$node->logged(qr/FATAL: .*"app" does not exist\n.*CONTEXT: .*pageviews\.database/, $mark, 'the log tells which database is missing, and for whom');
+$node->safe_psql('postgres', 'CREATE DATABASE app');
+$node->safe_psql('app', 'CREATE EXTENSION pageviews');
+$node->wait_ready;
 $node->stop;
 done_testing();
