@@ -8,7 +8,10 @@
 
 EXTENSION = pageviews
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pageviews.control)
-DATA = $(wildcard sql/pageviews--*.sql)
+# The install script is made of its parts; scripts that update are files of their own.
+SCRIPT = sql/pageviews--$(EXTVERSION).sql
+DATA = $(wildcard sql/pageviews--*--*.sql)
+DATA_built = $(SCRIPT)
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
@@ -65,6 +68,10 @@ $(error $(PG_CONFIG) does not run: name the one of your Postgres with PG_CONFIG=
 endif
 include $(PGXS)
 endif
+
+# The folder too: its time changes when a part goes.
+$(SCRIPT): sql/install $(sort $(wildcard sql/install/*.sql))
+	cat $(filter %.sql,$^) >$@.new && mv $@.new $@
 
 $(LISTENER): $(LISTENER_OBJS)
 	$(CC) $(LISTENER_LDFLAGS) -o $@ $(LISTENER_OBJS) $(LISTENER_LIBS)

@@ -112,7 +112,7 @@ make_workshop()
 {
 	local original=$PG_CONFIG
 
-	work=$(mktemp -d "${TMPDIR:-/tmp}/pv.XXXXXX") || die "no temporary folder can be made"
+	work=$(mktemp -d "${TMPDIR:-/tmp}/pv.XXXXXX" 2>/dev/null) || die "no temporary folder can be made"
 	trap remove_workshop EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP

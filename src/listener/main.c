@@ -199,7 +199,7 @@ deliver(Listener *listener, const Command *command)
 	if (connection == NULL)
 		return;
 	if (connection->established)
-		socket_answered(listener, connection, command, clock_monotonic());
+		socket_answered(listener, connection, command, clock_now());
 	else
 		note_answered(listener, connection, command, clock_monotonic());
 }
