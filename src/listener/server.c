@@ -31,6 +31,7 @@
 #include "events.h"
 #include "http.h"
 #include "main.h"
+#include "memory.h"
 #include "note.h"
 #include "reply.h"
 #include "session.h"
@@ -369,12 +370,23 @@ on_caller(Connection *connection, int descriptor)
 
 /* --- the library's callback --------------------------------------------------- */
 
+/* Puts certificate and key into the library's context; logs what is wrong with them. */
+static bool
+configure_tls(void)
+{
+	char problem[128];
+	bool usable = tls_configure(server.ssl_context, &server.listener->configuration.is, problem,
+								sizeof problem);
+
+	if (problem[0] != '\0')
+		event_log(server.listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
+	return usable;
+}
+
 /* What concerns the process and no connection. */
 static int
 on_library(struct lws *wsi, enum lws_callback_reasons reason, void *user)
 {
-	char problem[128];
-
 	switch (reason)
 	{
 		case LWS_CALLBACK_RAW_RX_FILE:
@@ -385,11 +397,7 @@ on_library(struct lws *wsi, enum lws_callback_reasons reason, void *user)
 			_exit(EXIT_NO_SERVER);
 		case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
 			server.ssl_context = user;
-			if (tls_configure(user, &server.listener->configuration.is, problem, sizeof problem))
-				return 0;
-			event_log(server.listener, LOG_LEVEL_WARNING, problem, strlen(problem),
-					  clock_monotonic());
-			return 1;
+			return configure_tls() ? 0 : 1;
 		case LWS_CALLBACK_RAW_ADOPT:
 		case LWS_CALLBACK_RAW_RX:
 			return -1;
@@ -508,6 +516,7 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 
 	server.listener = listener;
 	lws_set_log_level(LLL_ERR, on_log);
+	lws_set_allocator(memory_for_server);
 	context = lws_create_context(&info);
 	if (context == NULL)
 		return "the listener cannot set up libwebsockets "
@@ -529,16 +538,11 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 	return NULL;
 }
 
-bool
-server_reload(Listener *listener)
+void
+server_reload(void)
 {
-	char problem[128];
-
-	if (server.ssl_context == NULL ||
-		tls_configure(server.ssl_context, &listener->configuration.is, problem, sizeof problem))
-		return true;
-	event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
-	return false;
+	if (server.ssl_context != NULL)
+		(void) configure_tls();
 }
 
 void
