@@ -18,6 +18,7 @@
 
 char *setting_allowed_origins;
 int	  setting_batch_size;
+int	  setting_bounce_engagement;
 int	  setting_checkpoint_interval;
 int	  setting_collector;
 int	  setting_cookie_max_age;
@@ -58,6 +59,7 @@ char *setting_trusted_proxies;
 char *setting_unix_socket;
 char *setting_unix_socket_group;
 int	  setting_unix_socket_permissions;
+int	  setting_visit_timeout;
 int	  setting_write_timeout;
 
 static const struct config_enum_entry samesite_options[] = {{"lax", SAMESITE_LAX, false},
@@ -499,6 +501,19 @@ define_store_settings(void)
 			   &setting_write_timeout, 2000, 50, 60000, PGC_SIGHUP, GUC_UNIT_MS, NULL);
 }
 
+/* What the reports call a visit, and a bounce. */
+static void
+define_report_settings(void)
+{
+	define_int("pageviews.bounce_engagement",
+			   "Engagement from which on a visit of one view is no bounce.",
+			   "0: no visit is a bounce.", &setting_bounce_engagement, 10000, 0, 3600000,
+			   PGC_SIGHUP, GUC_UNIT_MS, NULL);
+	define_int("pageviews.visit_timeout",
+			   "Pause between two views of a session after which another visit begins.", NULL,
+			   &setting_visit_timeout, 1800, 1, 86400, PGC_SIGHUP, GUC_UNIT_S, NULL);
+}
+
 void
 settings_init(void)
 {
@@ -507,5 +522,6 @@ settings_init(void)
 	define_limit_settings();
 	define_unix_socket_settings();
 	define_store_settings();
+	define_report_settings();
 	MarkGUCPrefixReserved("pageviews");
 }
