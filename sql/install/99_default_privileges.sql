@@ -2,7 +2,7 @@
 -- What ALTER DEFAULT PRIVILEGES gave away is taken back
 -- ---------------------------------------------------------------------------
 
--- Whoever may read every new table is not meant to read the keys of cookies.
+-- The last part: whoever may read every new table is not meant to read the keys of cookies.
 DO $$
 DECLARE
 	given record;
