@@ -51,6 +51,7 @@ for my $encoding (sort keys %stores)
 	command_ok([ 'pg_restore', '-e', '-d', $node->connstr("again_$database"), $dump ], '... and restored');
 	is($node->safe_psql("again_$database", 'SELECT count(*) FROM pageviews.views'), '2', '... with all in it');
 	is($asks->('SELECT views_rejected FROM pageviews.worker_stats'), '0', '... and nothing was set aside');
+	$node->conserved('... and every view is accounted for');
 }
 $node->stop;
 done_testing();
