@@ -50,6 +50,7 @@ for my $encoding (sort keys %stores)
 	$node->safe_psql('postgres', "CREATE DATABASE again_$database TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
 	command_ok([ 'pg_restore', '-e', '-d', $node->connstr("again_$database"), $dump ], '... and restored');
 	is($node->safe_psql("again_$database", 'SELECT count(*) FROM pageviews.views'), '2', '... with all in it');
+	$node->conserved('... and all accounted for');
 	is($asks->('SELECT views_rejected FROM pageviews.worker_stats'), '0', '... and nothing was set aside');
 	$node->conserved('... and every view is accounted for');
 }
