@@ -12,7 +12,7 @@ UNIT_OBJS = $(patsubst %.c,build/unit/%.o,$(PURE_SOURCES) $(UNIT_HELPERS)) \
 UNIT_PROGRAMS = $(UNIT_TESTS:test/unit/%.c=build/unit/%)
 UNIT_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all $(STRICT)
-UNIT_LIBS = -ljansson -lseccomp -luv -lssl -lcrypto -lz -lm
+UNIT_LIBS = -ljansson -lpcre2-8 -lseccomp -luv -lssl -lcrypto -lz -lm
 
 build/unit/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,0 +1,39 @@
+/*
+ * agent.h
+ *	  Which browser it is: by the hints that it sends, and by its User-Agent.
+ *
+ * What was found for the same headers is remembered, of a fixed number of them.
+ *
+ * Pure C: no Postgres, no libwebsockets.
+ */
+#ifndef PAGEVIEWS_AGENT_H
+#define PAGEVIEWS_AGENT_H
+
+#include "../common/visitor.h"
+#include "robots.h"
+
+/* The headers, as they came. */
+typedef struct AgentHeaders
+{
+	Text user_agent;
+	Text brands;   /* Sec-CH-UA */
+	Text mobile;   /* Sec-CH-UA-Mobile */
+	Text platform; /* Sec-CH-UA-Platform */
+} AgentHeaders;
+
+typedef struct Agents Agents;
+
+/*
+ * Reads the rules, which costs less than a millisecond.  The list of robots has to
+ * live as long.  `seed` is random.  NULL when there is no memory.
+ */
+extern Agents *agents_new(const Robots *robots, const uint64_t seed[2]);
+extern void	   agents_free(Agents *agents);
+
+/*
+ * Says what these headers mean: browser, version, system and device of `visitor`,
+ * whose texts are good until the next call.
+ */
+extern void agents_recognise(Agents *agents, const AgentHeaders *headers, Visitor *visitor);
+
+#endif /* PAGEVIEWS_AGENT_H */
