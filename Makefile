@@ -8,7 +8,10 @@
 
 EXTENSION = pageviews
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pageviews.control)
-DATA = $(wildcard sql/pageviews--*.sql)
+# The install script is made of its parts; scripts that update are files of their own.
+SCRIPT = sql/pageviews--$(EXTVERSION).sql
+DATA = $(wildcard sql/pageviews--*--*.sql)
+DATA_built = $(SCRIPT)
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
@@ -56,7 +59,7 @@ all: $(LISTENER)
 
 # These need no Postgres to be there yet: the first things that a newcomer types.
 ALONE = help prepare test test-faults demo lint format unit property gate regress tap browser compilers \
-	fuzz fuzz-short fuzz-corpus hostile hostile-short bench
+	fuzz fuzz-short fuzz-corpus hostile hostile-short slow bench
 ifneq (,$(or $(filter-out $(ALONE),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)))
 override with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -65,6 +68,10 @@ $(error $(PG_CONFIG) does not run: name the one of your Postgres with PG_CONFIG=
 endif
 include $(PGXS)
 endif
+
+# The folder too: its time changes when a part goes.
+$(SCRIPT): sql/install $(sort $(wildcard sql/install/*.sql))
+	cat $(filter %.sql,$^) >$@.new && mv $@.new $@
 
 $(LISTENER): $(LISTENER_OBJS)
 	$(CC) $(LISTENER_LDFLAGS) -o $@ $(LISTENER_OBJS) $(LISTENER_LIBS)
@@ -125,6 +132,7 @@ help:
 	@echo 'make bench       how fast it is, against others, in 20 minutes; BENCH= names some'
 	@echo 'make fuzz        a campaign of the fuzz targets; HOURS= FUZZ_TARGETS='
 	@echo 'make hostile     a campaign against the real listener; CONNECTIONS= VALGRIND=1'
+	@echo 'make slow        an honest visitor beside 1,000 slow clients: p99 within twice its own'
 	@echo 'make property    a million random sequences against the model; SEED= SEQUENCES='
 	@echo 'make prepare     install the missing Debian packages'
 	@echo 'make format      clang-format over the tree'

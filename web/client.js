@@ -24,16 +24,17 @@
  * Every function that browser or page calls is guarded: nothing is thrown into the
  * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
  * The server replaces the one name in capitals that nothing here defines by an
- * object: `keep` lists the query parameters that may leave the browser ("utm_*"
- * is a prefix), `gpc` tells to respect Global Privacy Control.
+ * object: `keep` lists how query parameters that may leave the browser begin
+ * ("utm_", or "ref=" for that one alone), `gpc` tells to respect Global Privacy Control.
  */
-(() => {
+{
   // Whatever is thrown inside stays inside.
-  const guard = (inner) =>
-    function () {
+  const guard =
+    (inner) =>
+    (...all) => {
       try {
-        return inner.apply(this, arguments);
-      } catch (error) {
+        return inner(...all);
+      } catch {
         /* the page comes first */
       }
     };
@@ -69,7 +70,7 @@
     let seen = Date.now(); // when the page was last visible
     let ticking; // interval while there is something to count
     let settling; // timer while a title may still change
-    let waiting; // prerendered: what to call the view on activation
+    let waiting; // what to call the first view, until it may begin
     let automatic; // the live view was not asked for by the application
 
     let endpoint = "socket";
@@ -95,24 +96,23 @@
     // --- What may leave the browser -----------------------------------------
 
     const kept = (parameter) =>
-      settings.keep.some((name) =>
-        `${parameter}=`.startsWith((name + "=").replace("*=", "")),
-      );
+      settings.keep.some((start) => `${parameter}=`.startsWith(start));
 
     // Origin, path and kept parameters of a web address; nothing for another.
     const clean = guard((text) => {
       const url = new URL(text);
-      const query = url.search.slice(1).split("&").filter(kept).join("&");
-      const all = url.origin + url.pathname + (query && "?" + query);
-      if (/^http/.test(text)) return all.slice(0, 1400);
+      url.search = url.search.slice(1).split("&").filter(kept).join("&");
+      if (text.startsWith("http"))
+        return (url.origin + url.pathname + url.search).slice(0, 1400);
     });
 
+    // Names a page; of its properties strings, numbers and booleans count.
     const describe = (page, options) => {
       const { name, props } = options || {};
       page.name = name && `${name}`.slice(0, 128);
       page.props = {};
       Object.keys(props || {})
-        .filter((key) => /^(st|nu|boo)/.test(typeof props[key]))
+        .filter((key) => /r|boo/.test(typeof props[key]))
         .slice(0, 16)
         .forEach((key) => (page.props[key.slice(0, 64)] = props[key]));
     };
@@ -153,24 +153,27 @@
         Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
       )
         .toString(16)
-        .padStart(12, "0");
+        .padStart(12, 0);
       about.id = time.slice(0, 8) + "-" + time.slice(8) + about.seed;
     };
 
     // Brings the figures up to date under the state that held, then reads the new one.
     const tick = () => {
       const before = clock;
+      const held = state;
       clock = now();
+      state = document.hidden ? 0 : 1 + document.hasFocus();
       const passed = clock - before;
       if (view) {
         const { figures } = view;
+        view.state = state;
         figures.elapsed += passed;
-        if (state) {
+        if (held) {
           seen = Date.now();
           const counted = passed > GAP ? 1e3 : passed;
           figures.gap += passed - counted;
           figures.visible += counted;
-          if (state > 1) {
+          if (held > 1) {
             figures.focused += counted;
             figures.active += Math.min(
               counted,
@@ -187,8 +190,6 @@
           );
         }
       }
-      state = document.hidden ? 0 : document.hasFocus() ? 2 : 1;
-      if (view) view.state = state;
     };
 
     // --- What waits in localStorage -----------------------------------------
@@ -214,15 +215,16 @@
     // Drops what is too old or too much, and adopts what nobody speaks for.
     const adopt = guard((pruneOnly) => {
       const records = [];
-      for (const key in localStorage)
-        guard(() => {
+      Object.keys(localStorage).forEach(
+        guard((key) => {
           if (key.startsWith(KEY))
             records.push({
               ...JSON.parse(localStorage[key]),
               id: key.slice(10),
               saved: 1,
             });
-        })();
+        }),
+      );
       records
         .sort((a, b) => b.at - a.at)
         .forEach((record, index) => {
@@ -234,8 +236,10 @@
             (record.reason || record.until < Date.now())
           ) {
             // Cut off in mid-view: counts only where the server lost what it acknowledged.
-            if (!record.reason && record.acknowledged) record.n--;
-            record.reason = record.reason || "closed";
+            if (!record.reason) {
+              if (record.acknowledged) record.n--;
+              record.reason = "closed";
+            }
             pending[record.id] = record;
           }
         });
@@ -273,9 +277,8 @@
 
     // Makes sure that a view has a socket, and a clock that ticks.
     const connect = guard(() => {
-      clearTimeout(retry);
       ticking = ticking || setInterval(guard(beat), 1e3);
-      if (socket || !view) return;
+      if (!view || socket) return;
       socket = new WebSocket(
         new URL(endpoint, script.src).href.replace("http", "ws"),
         "pageviews.v1",
@@ -303,11 +306,9 @@
         (backwards ? ids.reverse() : ids).forEach((id) =>
           send(message("end", pending[id], 1)),
         );
-      } else if (type === "error") {
-        if (answer.code === "bad_message") {
-          if (backwards) Object.values(pending).forEach(forget);
-          backwards = !backwards;
-        }
+      } else if (answer.code === "bad_message") {
+        if (backwards) Object.values(pending).forEach(forget);
+        backwards = !backwards;
       } else if (about) {
         if (type === "refused") refused(about, mine, answer.code);
         else {
@@ -466,7 +467,6 @@
       shown = page;
       titled();
       connect();
-      clearTimeout(settling);
       settling = setTimeout(
         guard(() => {
           settling = 0;
@@ -537,8 +537,12 @@
       }
     };
     if (window.pageviews) return;
+    const first = (waiting = {
+      name: attributes.name,
+      props: guard(() => JSON.parse(attributes.props))(),
+    });
     window.pageviews = {
-      view() {},
+      view: guard(named),
       // The answer to the next socket sets the cookie or takes it away.
       consent: guard((given = true) => {
         endpoint = "consent/" + given;
@@ -551,14 +555,9 @@
       (window !== top && !attributes.frames)
     )
       return;
-    window.pageviews.view = guard(named);
 
-    const first = {
-      name: attributes.name,
-      props: guard(() => JSON.parse(attributes.props))(),
-    };
     const start = () => {
-      const options = waiting || first;
+      const options = waiting;
       waiting = 0;
       if (!manual || options !== first) begin("", options);
     };
@@ -582,8 +581,8 @@
     else {
       ["push", "replace"].forEach((how) => {
         const original = history[how + "State"];
-        history[how + "State"] = function () {
-          const result = original.apply(this, arguments);
+        history[how + "State"] = (...all) => {
+          const result = original.apply(history, all);
           guard(moved)(how === "replace");
           return result;
         };
@@ -591,9 +590,7 @@
       on("popstate hashchange", () => moved());
     }
 
-    if (document.prerendering) {
-      waiting = first;
-      on("prerenderingchange", start);
-    } else start();
+    if (document.prerendering) on("prerenderingchange", start);
+    else start();
   })();
-})();
+}

@@ -123,29 +123,31 @@ prepare_asset(Asset *asset, char *data, size_t length)
 }
 
 /*
- * The tracker's settings as JSON that is also JavaScript: the names of kept
- * parameters come from the server's own configuration, and lose any character
- * that could end a string.
+ * The tracker's settings as JSON that is also JavaScript.  Of the kept parameters it
+ * is told how "name=value" begins, "utm_" for utm_* and "ref=" for ref; their names come
+ * from the server's own configuration, and lose any character that could end a string.
  */
 static char *
 settings_json(const ListenerConfig *config)
 {
 	Text  names = config->query_parameters;
-	char *json = malloc(64 + 4 * (size_t) names.length);
+	char *json = malloc(64 + 5 * (size_t) names.length);
 	char *out = json;
 	bool  open = false;
 
 	if (json == NULL)
 		return NULL;
 	out += sprintf(out, "{\"keep\":[");
-	for (int i = 0; i < names.length; i++)
+	for (int i = 0; i <= names.length; i++)
 	{
-		char c = names.data[i];
+		char c = i < names.length ? names.data[i] : ' ';
 
 		if (c == ' ')
 		{
-			if (open)
-				*out++ = '"';
+			if (open && out[-1] == '*')
+				out[-1] = '"';
+			else if (open)
+				out += sprintf(out, "=\"");
 			open = false;
 			continue;
 		}
@@ -160,8 +162,6 @@ settings_json(const ListenerConfig *config)
 		}
 		*out++ = c;
 	}
-	if (open)
-		*out++ = '"';
 	sprintf(out, "],\"gpc\":%s}", config->respect_gpc ? "true" : "false");
 	return json;
 }

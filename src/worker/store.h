@@ -88,15 +88,15 @@ extern StoreResult store_drop_partition(WallMillis now, bool *dropped);
 /*
  * The latest beginning of a view of this collector that lies further ahead of `now`
  * than clocks may differ: it was stored while the server's clock was ahead.  0: none.
+ * What lies behind the next month does not count: no partition is there for its neighbours.
  */
 extern StoreResult store_latest(WallMillis now, WallMillis *latest);
 
 /*
  * Closes, as END_RECOVERED, up to `limit` views that this collector left open
- * before `before` and that `held` (registry_holds) does not claim.  `*closed`
- * says how many; call again while it is `limit`.
+ * and that `held` (registry_holds) does not claim.  `*closed` says how many; call
+ * again while it is `limit`.
  */
-extern StoreResult store_recover(WallMillis before, uint32_t limit, bool (*held)(const Uuid *view),
-								 uint32_t *closed);
+extern StoreResult store_recover(uint32_t limit, bool (*held)(const Uuid *view), uint32_t *closed);
 
 #endif /* PAGEVIEWS_STORE_H */

@@ -226,40 +226,61 @@ store_drop_partition(WallMillis now, bool *dropped)
 typedef struct Latest
 {
 	WallMillis after;
+	WallMillis before;
 	WallMillis found;
 } Latest;
 
-/* A StoreBody; ids begin with their time, so the leaves' keys lead to what lies ahead. */
+/* The first of the ids that begin with a time. */
+static Uuid
+first_id(WallMillis time)
+{
+	Uuid id = {{0}};
+
+	for (int i = 0; i < 6; i++)
+		id.bytes[i] = (uint8_t) (time >> (40 - 8 * i));
+	return id;
+}
+
+/*
+ * A StoreBody.  Ids begin with their time, so the leaves' keys, read backwards, lead to
+ * the latest: it takes no time, however many rows there are behind or ahead.
+ */
 static void
 latest_body(void *context)
 {
 	Latest *latest = context;
-	Uuid	first = {{0}};
-	Oid		types[] = {INT4OID, TIMESTAMPTZOID, UUIDOID};
-	Datum	arguments[3];
+	Uuid	first = first_id(latest->after);
+	Uuid	end = first_id(latest->before);
+	Oid		types[] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID, UUIDOID};
+	Datum	arguments[] = {Int32GetDatum(store_collector()),
+						   TimestampTzGetDatum(timestamp_of(latest->after)),
+						   TimestampTzGetDatum(timestamp_of(latest->before)),
+						   PointerGetDatum(first.bytes), PointerGetDatum(end.bytes)};
 	Datum	found;
 	bool	null;
 
-	for (int i = 0; i < 6; i++)
-		first.bytes[i] = (uint8_t) (latest->after >> (40 - 8 * i));
-	arguments[0] = Int32GetDatum(store_collector());
-	arguments[1] = TimestampTzGetDatum(timestamp_of(latest->after));
-	arguments[2] = PointerGetDatum(first.bytes);
 	store_execute(&latest_plan,
-				  "SELECT max(v.started_at) FROM pageviews.views AS v "
-				  "WHERE v.collector = $1 AND v.started_at > $2 AND v.view_id > $3",
+				  "SELECT v.started_at FROM pageviews.views AS v "
+				  "WHERE v.collector = $1 AND v.started_at > $2 AND v.started_at < $3"
+				  " AND v.view_id > $4 AND v.view_id < $5 ORDER BY v.view_id DESC LIMIT 1",
 				  lengthof(types), types, arguments);
+	if (SPI_processed == 0)
+		return;
 	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
-	latest->found = null ? 0 : wall_of(DatumGetTimestampTz(found));
+	latest->found = wall_of(DatumGetTimestampTz(found));
 }
 
 StoreResult
 store_latest(WallMillis now, WallMillis *latest)
 {
 	Latest		query = {.after = now + VIEW_AHEAD_LIMIT_MS};
-	StoreResult result =
-		store_transact_simply("looking for views ahead of the clock", latest_body, &query);
+	Month		month;
+	StoreResult result;
 
+	month_of(now, &month.year, &month.month);
+	month = month_after(month, 2);
+	query.before = month_start(month.year, month.month);
+	result = store_transact_simply("looking for views ahead of the clock", latest_body, &query);
 	if (result == STORE_OK)
 		*latest = query.found;
 	return result;
@@ -267,8 +288,7 @@ store_latest(WallMillis now, WallMillis *latest)
 
 typedef struct Recovery
 {
-	TimestampTz before;
-	uint32_t	limit;
+	uint32_t limit;
 	bool (*held)(const Uuid *view);
 	uint32_t closed;
 } Recovery;
@@ -277,14 +297,14 @@ typedef struct Recovery
 static uint32_t
 find_abandoned(const Recovery *recovery, Datum *ids)
 {
-	Oid	   types[] = {INT4OID, TIMESTAMPTZOID};
-	Datum  arguments[] = {Int32GetDatum(store_collector()), TimestampTzGetDatum(recovery->before)};
-	Portal portal;
+	Oid		 types[] = {INT4OID};
+	Datum	 arguments[] = {Int32GetDatum(store_collector())};
+	Portal	 portal;
 	uint32_t count = 0;
 
 	store_prepare(&open_views_plan,
 				  "SELECT v.view_id FROM pageviews.views AS v "
-				  "WHERE v.ended_at IS NULL AND v.collector = $1 AND v.started_at < $2",
+				  "WHERE v.ended_at IS NULL AND v.collector = $1",
 				  lengthof(types), types);
 	portal = SPI_cursor_open(NULL, open_views_plan, arguments, NULL, true);
 
@@ -333,9 +353,9 @@ recover_body(void *context)
 }
 
 StoreResult
-store_recover(WallMillis before, uint32_t limit, bool (*held)(const Uuid *view), uint32_t *closed)
+store_recover(uint32_t limit, bool (*held)(const Uuid *view), uint32_t *closed)
 {
-	Recovery	recovery = {.before = timestamp_of(before), .limit = limit, .held = held};
+	Recovery	recovery = {.limit = limit, .held = held};
 	StoreResult result =
 		store_transact_simply("closing page views that were left open", recover_body, &recovery);
 

@@ -192,8 +192,7 @@ recover(Moment now)
 	uint32_t	closed = 0;
 	StoreResult result;
 
-	CANCELLABLE(result = store_recover(Max(now.wall + VIEW_AHEAD_LIMIT_MS, latest + 1),
-									   RECOVER_BATCH, held_here, &closed));
+	CANCELLABLE(result = store_recover(RECOVER_BATCH, held_here, &closed));
 	if (closed > 0)
 		ereport(LOG, (errmsg("pageviews closed %u views that nobody holds open any more", closed)));
 	if (result == STORE_OK && closed < RECOVER_BATCH)

@@ -229,6 +229,23 @@ static void __attribute__((noreturn)) live(int pause_ms)
 	_exit(write(answer, &report, sizeof report) == (ssize_t) sizeof report ? 0 : 1);
 }
 
+/*
+ * Closes what he has from his parent: sockets that are open in two processes are
+ * not closed when one of them closes them.
+ */
+static void
+keep_only(int a, int b)
+{
+	unsigned low = (unsigned) (a < b ? a : b);
+	unsigned high = (unsigned) (a < b ? b : a);
+
+	if (low > 3)
+		(void) close_range(3, low - 1, 0);
+	if (high > low + 1)
+		(void) close_range(low + 1, high - 1, 0);
+	(void) close_range(high + 1, ~0U, 0);
+}
+
 bool
 honest_start(int own_port, bool by_tls, int pause_ms, int patience_s)
 {
@@ -244,9 +261,9 @@ honest_start(int own_port, bool by_tls, int pause_ms, int patience_s)
 	process = fork();
 	if (process == 0)
 	{
-		close(stop[1]);
 		control = stop[0];
 		answer = back[1];
+		keep_only(control, answer);
 		live(pause_ms);
 	}
 	close(stop[0]);

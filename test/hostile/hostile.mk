@@ -5,6 +5,8 @@
 #	make hostile CONNECTIONS=200000			a campaign, under the sanitizers
 #	make hostile CONNECTIONS=5000 VALGRIND=1	the same program as users run it, under valgrind
 #	make hostile SEED=...					the same connections again
+#	make slow								1,000 slow clients: an honest visitor's p99 within
+#											twice its quiet figure, on a machine that is idle
 
 CONNECTIONS ?= 200000
 HOSTILE_SOURCES = $(sort $(wildcard test/hostile/*.c)) src/common/text.c
@@ -38,3 +40,6 @@ hostile-short: $(HOSTILE_PROGRAMS)
 hostile: $(HOSTILE_PROGRAMS)
 	@TESTDIR=. HOSTILE_CONNECTIONS='$(CONNECTIONS)' HOSTILE_SEED='$(SEED)' HOSTILE_VALGRIND='$(VALGRIND)' \
 		perl -I test/perl test/hostile/connections.pl
+
+slow: $(HOSTILE_PROGRAMS)
+	@SLOW_STRICT=1 perl -I test/perl test/hostile/slow.pl

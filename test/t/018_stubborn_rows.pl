@@ -66,6 +66,18 @@ is( $node->value(q{SELECT string_agg(row->>'path' || ' ' || sqlstate, ', ' ORDER
 	'each bad row is set aside with its code');
 is($node->value("SELECT count(*) FROM pageviews.views WHERE path LIKE '/good/%' AND ended_at IS NOT NULL"), '5', 'and the rest is stored');
 is($node->stats->{queue_length}, 0, 'nothing waits');
+
+# A worker that knows nothing of it meets the same error, and that is still one bad row.
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $node->worker_pid . ')');
+$_->closed for @visitors;
+$node->wait_ready;
+my ($own) = grep { $paths[$_] eq '/own' } 0 .. $#paths;
+my $again = $node->visitor;
+
+$again->send_message(Pageviews::Client::message($views[$own], 'end', reason => 'closed', visible => 90, whole => 1));
+is($again->expect(type => 'refused', view => $views[$own]{view})->{code}, 'rejected', 'a bad row is refused by the next worker, too');
+is( $node->value("SELECT count(*), max(row->>'engagement_ms') FROM pageviews.rejected WHERE view_id = '$views[$own]{view}'"),
+	'1|90', '... and set aside once, as it was last');
 no_trigger();
 
 # --- the end of a view that is in the table as an open one ---------------------------------------

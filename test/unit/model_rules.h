@@ -79,11 +79,11 @@ static inline ViewVerdict
 model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 {
 	int64_t			 age = model.now.wall - uuid_v7_time(&view->id);
+	bool			 ahead = age < 0 && uuid_v7_time(&view->id) <= model.latest;
 	ModelConnection *connection = model_connection(who);
 	Uuid			 id = view->id;
 
-	if (!view->known && (age > VIEW_AGE_LIMIT_MS ||
-						 (-age > VIEW_AHEAD_LIMIT_MS && uuid_v7_time(&view->id) > model.latest)))
+	if (!view->known && !ahead && (age > VIEW_AGE_LIMIT_MS || -age > VIEW_AHEAD_LIMIT_MS))
 		return model_refuse(view, VIEW_REFUSED_CLOCK);
 	if (!model_has_room() || (message->kind == MESSAGE_VIEW && !model_has_slot()))
 		return model_refuse(view, VIEW_REFUSED_BUSY);
@@ -96,7 +96,9 @@ model_begin(ModelView *view, const ViewMessage *message, Who who, Micros at)
 						.known_order = view->known_order};
 	view->session = connection->session;
 	view->scroll = -1;
-	view->began = view->known ? view->known_began : least(model.now.monotonic - age * 1000, at);
+	view->began = view->known ? view->known_began
+				  : ahead	  ? at - VIEW_AGE_LIMIT_MS * 1000
+							  : least(model.now.monotonic - age * 1000, at);
 	view->written = -1;
 	view->page = model_page(&message->page);
 	view->page.agent = connection->agent;

@@ -296,6 +296,28 @@ TEST(a_clock_that_was_ahead_leaves_ids_that_are_still_taken)
 	world_stop();
 }
 
+TEST(a_view_from_a_clock_that_was_ahead_keeps_its_time)
+{
+	int64_t		  ahead = 3600 * 1000;
+	Uuid		  id;
+	Uuid		  left;
+	ConnectionRef socket;
+
+	/* A worker that knows nothing of them, ten minutes and half an hour after they began. */
+	world_start();
+	registry_set_latest(world.registry, world.now.wall + ahead);
+	id = view_id_at(1, ahead - 600 * 1000);
+	left = view_id_at(2, ahead - 1800 * 1000);
+	socket = open_socket(0);
+	CHECK_STRING(say(socket, a_view(id, 20, PAGE_VISIBLE, 590 * 1000)), "ack");
+	CHECK_STRING(say(socket, a_leftover(left, 40, 1700 * 1000)), "ack");
+	CHECK_INT(waiting_row(left).engagement, 1700 * 1000);
+	later(5000);
+	CHECK_STRING(say(socket, an_end(id, 21, 595 * 1000)), "ack");
+	CHECK_INT(waiting_row(id).engagement, 595 * 1000);
+	world_stop();
+}
+
 TEST(a_clock_that_is_off_is_refused_and_mended)
 {
 	ConnectionRef socket;
@@ -536,6 +558,7 @@ main(int argc, char **argv)
 	RUN(a_leftover_never_touches_the_sockets_live_view);
 	RUN(a_beacon_that_overtakes_the_view_itself_is_the_last_word);
 	RUN(a_clock_that_was_ahead_leaves_ids_that_are_still_taken);
+	RUN(a_view_from_a_clock_that_was_ahead_keeps_its_time);
 	RUN(a_clock_that_is_off_is_refused_and_mended);
 	RUN(a_hostile_clock_bends_only_its_own_view);
 	RUN(a_server_clock_set_back_takes_no_time_from_open_views);

@@ -126,7 +126,7 @@ export class Tab {
   constructor(browser, options = {}) {
     this.browser = browser;
     this.hasNavigation = true;
-    this.settings = { keep: ["utm_*", "ref"], gpc: true };
+    this.settings = { keep: ["utm_", "ref="], gpc: true };
     this.attributes = {};
     this.globals = {};
     Object.assign(this, options);

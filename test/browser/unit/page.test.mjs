@@ -49,10 +49,12 @@ both(
     const globals = { navigator: { globalPrivacyControl: true } };
     const tab = browser.open(PAGE, { globals });
     tab.window.pageviews.view({ name: "x" });
+    tab.window.pageviews.consent();
     browser.advance(2000);
     tab.close();
     browser.advance(1000);
     assert.equal(server.heard.length + server.notes.length, 0);
+    assert.equal(server.sockets.size, 0);
     assert.deepEqual(browser.storage, {});
     const other = browser.open(PAGE, {
       globals,

@@ -2,11 +2,17 @@
  * slow.c
  *	  Slow clients of every kind, very many at a time, and an honest visitor.
  *
- *	  slow PORT CLIENTS SECONDS LIMIT_S [tls]
+ *	  slow PORT CLIENTS SECONDS LIMIT_S LISTENER_PID [tls]
  *
  * First the honest visitor alone for SECONDS, then beside CLIENTS slow ones, who
- * came one after the other within WARM_S, each replaced when it is gone.  Every one must be gone LIMIT_S after it came.  With
- * `tls` all of them stall in the handshake.  Prints one line of JSON; p99 in ms.
+ * came one after the other within WARM_S, each replaced when it is gone.  Every
+ * one must be gone LIMIT_S after it came.  With `tls` all of them stall in the
+ * handshake.  Prints one line of JSON; p99 in ms, the processor time of the
+ * listener and of the slow in percent of one core.
+ *
+ * It shares a machine with what it measures.  So it waits for what the kernel
+ * reports and asks no socket, and the slow take their steps by turns, evenly over
+ * STEP_S, not all at the same moment.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +31,8 @@
 
 /* As long as the most of them stay, so that they come and go evenly. */
 #define WARM_S 5.0
+/* Between two steps of a slow client. */
+#define STEP_S 0.25
 
 typedef enum Kind
 {
@@ -44,18 +53,37 @@ typedef struct Client
 {
 	int	   socket;
 	Kind   kind;
-	bool   upgraded;
 	double born;
-	double due;
 	size_t sent;
 } Client;
 
+static int	   watch; /* epoll */
 static int	   port;
 static bool	   tls;
 static uint8_t hello[2048];
 static size_t  hello_length;
+static int	   count;
+static double  limit;
+static pid_t   listener;
+static double  start;
+static int	   come_so_far;
+static int	   attached;
 static double  longest[KINDS + 1]; /* life, in seconds */
 static long	   gone[KINDS + 1];
+static long	   late;
+
+static HonestReport quiet;
+static HonestReport beside;
+
+/* Processor time: beside the slow in seconds, of the quiet listener in percent. */
+static struct
+{
+	double since;
+	double seconds;
+	double listener;
+	double slow;
+	double quiet;
+} spent;
 
 static double
 now_s(void)
@@ -76,12 +104,12 @@ static void
 come(Client *c, Kind kind, double now)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = c};
 	char			   text[512];
 	int				   small = 2048;
 	int				   length = 0;
 
-	*c = (Client){
-		.socket = socket(AF_INET, SOCK_STREAM, 0), .kind = kind, .born = now, .due = now + 0.2};
+	*c = (Client){.socket = socket(AF_INET, SOCK_STREAM, 0), .kind = kind, .born = now};
 	setsockopt(c->socket, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (connect(c->socket, (struct sockaddr *) &address, sizeof address) != 0)
@@ -105,17 +133,20 @@ come(Client *c, Kind kind, double now)
 	if (kind == STALLED_TLS)
 		send_text(c, (char *) hello, hello_length / 2);
 	send_text(c, text, (size_t) length);
+	/* Who does not read sees the end all the same: errors and hang-ups are always told. */
+	if (kind == UNREAD)
+		event.events = 0;
+	epoll_ctl(watch, EPOLL_CTL_ADD, c->socket, &event);
 }
 
 /* One slow step. */
 static void
-creep(Client *c, double now)
+creep(Client *c)
 {
 	static const char head[] =
 		"GET /_view/client.js HTTP/1.1\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	char frame[280] = {0};
 
-	c->due = now + 0.25;
 	switch (c->kind)
 	{
 		case BYTEWISE_HEADERS:
@@ -145,112 +176,177 @@ creep(Client *c, double now)
 	c->sent++;
 }
 
-/* Whether the other side hung up. */
+/* Reads what has come; whether the other side hung up. */
 static bool
 is_gone(const Client *c)
 {
 	char	bytes[512];
 	ssize_t got;
 
-	/* Who does not read sees the end all the same, by its error or its hang-up. */
 	if (c->kind == UNREAD)
-	{
-		int		  error = 0;
-		socklen_t length = sizeof error;
-
-		if (getsockopt(c->socket, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error != 0)
-			return true;
-		got = send(c->socket, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT);
-		return got < 0 && errno != EAGAIN;
-	}
-	got = recv(c->socket, bytes, sizeof bytes, MSG_DONTWAIT);
-	return got == 0 || (got < 0 && errno != EAGAIN);
+		return true;
+	do
+		got = recv(c->socket, bytes, sizeof bytes, MSG_DONTWAIT);
+	while (got > 0);
+	return got == 0 || errno != EAGAIN;
 }
 
-int
-main(int argc, char **argv)
+/* Notes that it went, or had to be let go; `next`: another one comes in its place. */
+static void
+leave(Client *c, double now, bool next)
 {
-	int			 count;
-	double		 seconds;
-	double		 limit;
-	double		 end;
-	double		 late = 0;
-	double		 start;
-	int			 come_so_far = 0;
-	bool		 measuring = false;
-	Client		*clients;
-	HonestReport quiet;
-	HonestReport beside = {0};
+	double life = now - c->born;
 
-	if (argc < 5)
-		return 2;
-	port = atoi(argv[1]);
-	count = atoi(argv[2]);
-	seconds = atof(argv[3]);
-	limit = atof(argv[4]);
-	tls = argc > 5;
-	signal(SIGPIPE, SIG_IGN);
-	hello_length = honest_client_hello(hello, sizeof hello);
-	clients = calloc((size_t) count, sizeof *clients);
+	if (life > longest[c->kind])
+		longest[c->kind] = life;
+	late += life > limit;
+	gone[c->kind]++;
+	close(c->socket);
+	c->socket = -1;
+	attached--;
+	if (next)
+	{
+		come(c, c->kind, now);
+		attached++;
+	}
+}
 
-	if (!honest_start(port, tls, 3, 10))
-		return 2;
-	usleep((useconds_t) (seconds * 1e6));
-	quiet = honest_stop();
+/* Processor time of a process so far, in seconds; not by ticks, which see no sleeper's. */
+static double
+processor_s(pid_t pid)
+{
+	char			   path[64];
+	unsigned long long used_ns = 0;
+	FILE			  *file;
+
+	snprintf(path, sizeof path, "/proc/%d/schedstat", (int) pid);
+	file = fopen(path, "r");
+	if (file == NULL || fscanf(file, "%llu", &used_ns) != 1)
+		used_ns = 0;
+	if (file != NULL)
+		fclose(file);
+	return (double) used_ns / 1e9;
+}
+
+/* Lets those take their steps whose turn came since the last call. */
+static void
+take_turns(Client *clients, double now, bool next)
+{
+	static long turn;
+	long		due = (long) ((now - start) / STEP_S * count);
+
+	/* After a stall of this machine one step each is enough. */
+	if (due - turn > count)
+		turn = due - count;
+	for (; turn < due; turn++)
+	{
+		Client *c = &clients[turn % count];
+
+		if (turn % count >= come_so_far || c->socket < 0)
+			continue;
+		if (now - c->born > limit)
+			leave(c, now, next);
+		else
+			creep(c);
+	}
+}
+
+/* Waits a moment for those who are hung up on. */
+static void
+see_off(bool next)
+{
+	struct epoll_event events[256];
+	int				   many = epoll_wait(watch, events, 256, 1);
+
+	for (int i = 0; i < many; i++)
+		if (is_gone(events[i].data.ptr))
+			leave(events[i].data.ptr, now_s(), next);
+}
+
+/* The slow ones, and the honest one beside them. */
+static void
+besiege(Client *clients, double seconds)
+{
+	bool   measuring = false;
+	double end;
+	double now;
 
 	start = now_s();
 	end = start + WARM_S + seconds;
-	for (bool over = false; !over;)
+	do
 	{
-		double now = now_s();
-		bool   left = false;
-
+		now = now_s();
 		for (; come_so_far < count && now >= start + WARM_S * come_so_far / count; come_so_far++)
+		{
 			come(&clients[come_so_far], tls ? STALLED_TLS : (Kind) (come_so_far % KINDS), now);
+			attached++;
+		}
 		if (!measuring && come_so_far == count)
 		{
 			measuring = honest_start(port, tls, 3, 10);
 			/* The slow come from elsewhere: what they cost here must not slow him down. */
 			(void) !nice(10);
+			spent.since = now;
+			spent.listener = -processor_s(listener);
+			spent.slow = -processor_s(getpid());
 		}
-		if (now > end && beside.served == 0)
-			beside = honest_stop();
-		for (int i = 0; i < come_so_far; i++)
+		if (now > end && spent.seconds == 0)
 		{
-			Client *c = &clients[i];
-
-			if (c->socket < 0)
-				continue;
-			if (is_gone(c) || now - c->born > limit)
-			{
-				double life = now - c->born;
-
-				if (life > longest[c->kind])
-					longest[c->kind] = life;
-				late += life > limit;
-				gone[c->kind]++;
-				close(c->socket);
-				c->socket = -1;
-				if (now < end)
-					come(c, c->kind, now);
-				continue;
-			}
-			left = true;
-			if (now >= c->due)
-				creep(c, now);
+			spent.seconds = now - spent.since;
+			spent.listener += processor_s(listener);
+			spent.slow += processor_s(getpid());
+			beside = honest_stop();
 		}
-		over = now > end && !left;
-		usleep(10000);
-	}
-	printf(
-		"{\"clients\":%d,\"late\":%.0f,\"quiet\":{\"served\":%llu,\"failed\":%llu,\"p50\":%.2f,\"p99\":%.2f},"
-		"\"beside\":{\"served\":%llu,\"failed\":%llu,\"p50\":%.2f,\"p99\":%.2f},\"longest\":{",
-		count, late, (unsigned long long) quiet.served, (unsigned long long) quiet.failed,
-		quiet.p50_ms, quiet.p99_ms, (unsigned long long) beside.served,
-		(unsigned long long) beside.failed, beside.p50_ms, beside.p99_ms);
+		take_turns(clients, now, now < end);
+		see_off(now < end);
+	} while (now <= end || attached > 0);
+}
+
+static void
+print_report(void)
+{
+	printf("{\"clients\":%d,\"late\":%ld", count, late);
+	printf(",\"quiet\":{\"served\":%llu,\"failed\":%llu,\"p50\":%.2f,\"p99\":%.2f}",
+		   (unsigned long long) quiet.served, (unsigned long long) quiet.failed, quiet.p50_ms,
+		   quiet.p99_ms);
+	printf(",\"beside\":{\"served\":%llu,\"failed\":%llu,\"p50\":%.2f,\"p99\":%.2f}",
+		   (unsigned long long) beside.served, (unsigned long long) beside.failed, beside.p50_ms,
+		   beside.p99_ms);
+	printf(",\"processor\":{\"quiet\":%.1f,\"listener\":%.1f,\"slow\":%.1f},\"longest\":{",
+		   spent.quiet, 100 * spent.listener / spent.seconds, 100 * spent.slow / spent.seconds);
 	for (int i = 0, any = 0; i <= KINDS; i++)
 		if (gone[i] > 0)
 			printf("%s\"%s\":%.1f", any++ ? "," : "", names[i], longest[i]);
 	printf("}}\n");
+}
+
+int
+main(int argc, char **argv)
+{
+	double	seconds;
+	Client *clients;
+
+	if (argc < 6)
+		return 2;
+	port = atoi(argv[1]);
+	count = atoi(argv[2]);
+	seconds = atof(argv[3]);
+	limit = atof(argv[4]);
+	listener = (pid_t) atoi(argv[5]);
+	tls = argc > 6;
+	signal(SIGPIPE, SIG_IGN);
+	hello_length = honest_client_hello(hello, sizeof hello);
+	clients = calloc((size_t) count, sizeof *clients);
+	watch = epoll_create1(EPOLL_CLOEXEC);
+
+	spent.quiet = -processor_s(listener);
+	if (clients == NULL || watch < 0 || !honest_start(port, tls, 3, 10))
+		return 2;
+	usleep((useconds_t) (seconds * 1e6));
+	quiet = honest_stop();
+	spent.quiet = 100 * (spent.quiet + processor_s(listener)) / seconds;
+
+	besiege(clients, seconds);
+	print_report();
 	return 0;
 }
