@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 
+#include "../common/clock.h"
 #include "device.h"
 #include "rules.h"
 #include "siphash.h"
@@ -26,6 +27,13 @@
 #define SET_COUNT	1024
 #define SET_SIZE	4
 #define BRAND_LIMIT 8 /* brands that are looked at */
+
+/*
+ * Nobody has more than a tenth of the processor's time for headers that were never
+ * seen before, however they are made; a second's worth may be taken at once.
+ */
+#define TIME_SHARE	 10
+#define TIME_RESERVE MICROS_PER_SECOND
 
 /* What some headers mean. */
 typedef struct Answer
@@ -47,6 +55,8 @@ struct Agents
 	Rules		 *rules; /* owned */
 	uint64_t	  seed[2];
 	uint32_t	  questions;
+	Micros		  time_left;	 /* that new headers may take now ... */
+	Micros		  time_given_at; /* ... as of then */
 	Answer		  answers[SET_COUNT][SET_SIZE];
 };
 
@@ -72,10 +82,9 @@ static const Alias browsers[] = {{"Google Chrome", "Chrome", "Chrome Mobile"},
 								 {"Yandex", "Yandex Browser", NULL}};
 
 /* "Linux" says no more than a User-Agent, which may name the distribution. */
-static const Alias systems[] = {
-	{"Android", "Android", NULL}, {"Chrome OS", "Chrome OS", NULL},
-	{"iOS", "iOS", NULL},		  {"Chromium OS", "Chrome OS", NULL},
-	{"macOS", "Mac OS X", NULL},  {"Windows", "Windows", NULL}};
+static const Alias systems[] = {{"Android", "Android", NULL}, {"Chrome OS", "Chrome OS", NULL},
+								{"iOS", "iOS", NULL},		  {"Chromium OS", "Chrome OS", NULL},
+								{"macOS", "Mac OS X", NULL},  {"Windows", "Windows", NULL}};
 
 Agents *
 agents_new(const Robots *robots, const uint64_t seed[2])
@@ -87,6 +96,8 @@ agents_new(const Robots *robots, const uint64_t seed[2])
 	agents->robots = robots;
 	agents->seed[0] = seed[0];
 	agents->seed[1] = seed[1];
+	agents->time_left = TIME_RESERVE;
+	agents->time_given_at = clock_monotonic();
 	agents->rules = rules_new();
 	if (agents->rules == NULL)
 	{
@@ -226,6 +237,21 @@ apply_hints(const AgentHeaders *headers, bool mobile, Answer *answer)
 		answer->system_length = put(answer->system, sizeof answer->system, text_of(alias->name));
 }
 
+/* --- time ---------------------------------------------------------------------------- */
+
+/* Whether there is time for new headers now. */
+static bool
+has_time(Agents *agents)
+{
+	Micros now = clock_monotonic();
+
+	agents->time_left += (now - agents->time_given_at) / TIME_SHARE;
+	if (agents->time_left > TIME_RESERVE)
+		agents->time_left = TIME_RESERVE;
+	agents->time_given_at = now;
+	return agents->time_left > 0;
+}
+
 /* --- asking ----------------------------------------------------------------------- */
 
 /* uap-core's word for nothing. */
@@ -251,9 +277,10 @@ find_out(Agents *agents, const AgentHeaders *headers, Answer *answer)
 	(void) rules_apply(agents->rules, traits.user_agent, &found);
 	answer->browser_length =
 		put(answer->browser, sizeof answer->browser, name_of(&found, RULE_BROWSER));
-	answer->version_length = put(answer->version, sizeof answer->version,
-								 (Text){found.version, found.version_length});
-	answer->system_length = put(answer->system, sizeof answer->system, name_of(&found, RULE_SYSTEM));
+	answer->version_length =
+		put(answer->version, sizeof answer->version, (Text){found.version, found.version_length});
+	answer->system_length =
+		put(answer->system, sizeof answer->system, name_of(&found, RULE_SYSTEM));
 	apply_hints(headers, traits.mobile, answer);
 
 	traits.device = name_of(&found, RULE_DEVICE);
@@ -301,9 +328,20 @@ agents_recognise(Agents *agents, const AgentHeaders *headers, Visitor *visitor)
 
 	if (++agents->questions == 0)
 		agents->questions = 1;
-	answer->used = agents->questions;
 	if (!known)
+	{
+		Micros begun = clock_processor();
+
+		if (!has_time(agents))
+		{
+			/* Not remembered: next time there may be some. */
+			answer->used = 0;
+			return;
+		}
 		find_out(agents, headers, answer);
+		agents->time_left -= clock_processor() - begun;
+	}
+	answer->used = agents->questions;
 	visitor->browser = (Text){answer->browser, answer->browser_length};
 	visitor->browser_version = (Text){answer->version, answer->version_length};
 	visitor->system = (Text){answer->system, answer->system_length};

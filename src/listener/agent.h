@@ -32,7 +32,8 @@ extern void	   agents_free(Agents *agents);
 
 /*
  * Says what these headers mean: browser, version, system and device of `visitor`,
- * whose texts are good until the next call.
+ * whose texts are good until the next call.  Nothing of it, if too
+ * many headers of late were never seen before.
  */
 extern void agents_recognise(Agents *agents, const AgentHeaders *headers, Visitor *visitor);
 

@@ -144,7 +144,8 @@ begin_serving(Listener *listener)
 		(listener->addresses = address_table_new(connections, seed)) == NULL ||
 		(listener->rates = rate_table_new(connections, seed)) == NULL ||
 		(listener->sessions = rate_table_new(connections, seed)) == NULL ||
-		(listener->robots = robots_new()) == NULL)
+		(listener->robots = robots_new()) == NULL ||
+		(listener->agents = agents_new(listener->robots, seed)) == NULL)
 		_exit(EXIT_NO_MEMORY);
 
 	process.serving = true;

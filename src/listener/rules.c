@@ -31,12 +31,12 @@
 #define HEAP_LIMIT	 256   /* kB, of one match */
 #define LIMITS_LIMIT 3	   /* matches of one user agent that may reach a limit */
 
-#define GROUP_LIMIT	  10 /* of an expression, with the whole match: $1 to $9 */
-#define GRAM		  3	 /* bytes that a text to look for has at least */
-#define BUCKET_BITS	  12
-#define BUCKET_COUNT  (1 << BUCKET_BITS)
-#define NONE		  UINT16_MAX
-#define NAME_TEMPLATE "$1"
+#define GROUP_LIMIT	   10 /* of an expression, with the whole match: $1 to $9 */
+#define GRAM		   3  /* bytes that a text to look for has at least */
+#define BUCKET_BITS	   12
+#define BUCKET_COUNT   (1 << BUCKET_BITS)
+#define NONE		   UINT16_MAX
+#define NAME_TEMPLATE  "$1"
 #define MAJOR_TEMPLATE "$2"
 
 typedef struct Rule
@@ -69,13 +69,13 @@ typedef struct Literal
 
 struct Rules
 {
-	Rule				*rules; /* owned */
-	Literal				*literals; /* owned */
-	Use					*uses;	   /* owned */
-	uint8_t				*found;	   /* owned: of each rule, the sets that were found */
-	pcre2_match_data	*match;	   /* owned */
-	pcre2_match_context *limits;   /* owned */
-	uint32_t			 search;   /* this one's number */
+	Rule				*rules;				   /* owned */
+	Literal				*literals;			   /* owned */
+	Use					*uses;				   /* owned */
+	uint8_t				*found;				   /* owned: of each rule, the sets that were found */
+	pcre2_match_data	*match;				   /* owned */
+	pcre2_match_context *limits;			   /* owned */
+	uint32_t			 search;			   /* this one's number */
 	uint16_t			 end[RULE_KIND_COUNT]; /* of the rules of a kind, behind those before it */
 	uint16_t			 rule_count;
 	uint16_t			 literal_count;
@@ -342,8 +342,8 @@ fill_in(const Rules *rules, int groups, Text template, Text user_agent, char *ou
 
 	for (int i = 0; i < template.length && length < sizeof text; i++)
 	{
-		int group = i + 1 < template.length && template.data[i] == '$' ? template.data[i + 1] - '0'
-																	   : 0;
+		int group =
+			i + 1 < template.length && template.data[i] == '$' ? template.data[i + 1] - '0' : 0;
 
 		if (group < 1 || group > 9)
 		{

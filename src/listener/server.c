@@ -81,6 +81,13 @@ static const HeaderPlace header_places[] = {
 	{offsetof(Request, sec_purpose), 0, "sec-purpose:"},
 	{offsetof(Request, gpc), 0, "sec-gpc:"}};
 
+/* What says who the visitor is: read only of those who are let in. */
+static const HeaderPlace visitor_places[] = {
+	{offsetof(Request, user_agent), WSI_TOKEN_HTTP_USER_AGENT, NULL},
+	{offsetof(Request, brands), 0, "sec-ch-ua:"},
+	{offsetof(Request, mobile), 0, "sec-ch-ua-mobile:"},
+	{offsetof(Request, platform), 0, "sec-ch-ua-platform:"}};
+
 /* Copies one header behind *at; an absent or unreasonable one is empty. */
 static Text
 copy_header(struct lws *wsi, const HeaderPlace *place, char **at, const char *end)
@@ -99,6 +106,32 @@ copy_header(struct lws *wsi, const HeaderPlace *place, char **at, const char *en
 		*at += length;
 	}
 	return text;
+}
+
+/* Copies the headers of a table to their places in a request, behind *at. */
+static void
+copy_headers(struct lws *wsi, const HeaderPlace *places, size_t count, Request *request, char **at,
+			 const char *end)
+{
+	for (size_t i = 0; i < count; i++)
+		*(Text *) ((char *) request + places[i].offset) = copy_header(wsi, &places[i], at, end);
+}
+
+/* Reads what http_visitor() looks at; the texts are good until the next call. */
+static void
+read_visitor(struct lws *wsi, Request *request)
+{
+	static char buffer[2 * HEADER_DATA_LIMIT];
+	Text		name = server.listener->configuration.is.country_header;
+	char	   *at = buffer;
+	const char *end = buffer + sizeof buffer;
+	int			length = 0;
+
+	copy_headers(wsi, visitor_places, sizeof visitor_places / sizeof visitor_places[0], request,
+				 &at, end);
+	if (name.length > 0)
+		length = lws_hdr_custom_copy(wsi, at, (int) (end - at), name.data, name.length);
+	request->country = (Text){at, (uint16_t) (length > 0 ? length : 0)};
 }
 
 /*
@@ -123,12 +156,10 @@ read_request(struct lws *wsi, Request *request)
 	if (request->path.length == 0)
 		return false;
 
-	for (size_t i = 0; i < sizeof header_places / sizeof header_places[0]; i++)
-	{
-		const HeaderPlace *place = &header_places[i];
-
-		*(Text *) ((char *) request + place->offset) = copy_header(wsi, place, &at, end);
-	}
+	copy_headers(wsi, header_places, sizeof header_places / sizeof header_places[0], request, &at,
+				 end);
+	if (request->post)
+		read_visitor(wsi, request);
 	request->repeated = lws_hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) > 0 ||
 						lws_hdr_fragment_length(wsi, WSI_TOKEN_ORIGIN, 1) > 0 ||
 						lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_COOKIE, 1) > 0;
@@ -260,13 +291,14 @@ on_add_headers(Connection *connection, struct lws_process_html_args *args)
 static int
 on_established(struct lws *wsi, Connection *connection)
 {
-	char user_agent[HEADER_DATA_LIMIT];
-	int	 length = lws_hdr_copy(wsi, user_agent, sizeof user_agent, WSI_TOKEN_HTTP_USER_AGENT);
-	Text text = {user_agent, (uint16_t) (length > 0 ? length : 0)};
+	Request request = {0};
+	Visitor visitor;
 
 	if (!connection->approved)
 		return -1;
-	socket_opened(server.listener, connection, text, clock_now());
+	read_visitor(wsi, &request);
+	visitor = http_visitor(server.listener, connection, &request);
+	socket_opened(server.listener, connection, &visitor, clock_now());
 	cork(wsi, 0);
 	return 0;
 }
