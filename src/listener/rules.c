@@ -27,7 +27,7 @@
 #include <stdlib.h>
 
 /* More than any user agent of uap-core's own tests takes, by far. */
-#define STEP_LIMIT	 10000 /* of one match */
+#define STEP_LIMIT	 20000 /* of one match */
 #define HEAP_LIMIT	 256   /* kB, of one match */
 #define LIMITS_LIMIT 3	   /* matches of one user agent that may reach a limit */
 
