@@ -149,7 +149,8 @@ function partOf(expression) {
 
   function group() {
     if (expression[at] === "?") {
-      if (expression[at + 1] !== ":") throw new Error("a group of another kind");
+      if (expression[at + 1] !== ":")
+        throw new Error("a group of another kind");
       at += 2;
     }
     const inside = alternatives();
