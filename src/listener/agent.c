@@ -1,12 +1,8 @@
 /*
  * agent.c
- *	  Client hints, the rules of uap-core, and the memory of both.
+ *	  Hints, the rules of uap-core, and the memory of what they meant.
  *
- * Chromium sends hints on the requests of a page that came by TLS, though not with
- * the handshake of a websocket.  They are believed first: the User-Agent of Brave or
- * Vivaldi is Chrome's.  Names are those of uap-core, so that the same browser has one
- * name whether it sends hints or not; a brand that is not in the table, as every
- * browser sends one that means nothing, is not believed.
+ * Hints are believed first: the User-Agent of Brave or Vivaldi is Chrome's.
  *
  * Strangers choose the headers, so the memory is a table of fixed size by a hash with
  * a random key; 128 bits of it stand for the headers.
@@ -24,9 +20,8 @@
 #include "rules.h"
 #include "siphash.h"
 
-#define SET_COUNT	1024
-#define SET_SIZE	4
-#define BRAND_LIMIT 8 /* brands that are looked at */
+#define SET_COUNT 1024
+#define SET_SIZE  8
 
 /*
  * Nobody has more than a tenth of the processor's time for headers that were never
@@ -60,32 +55,6 @@ struct Agents
 	Answer		  answers[SET_COUNT][SET_SIZE];
 };
 
-/* A name that a hint has for a browser or a system, and uap-core's. */
-typedef struct Alias
-{
-	const char *hint;
-	const char *name;
-	const char *mobile; /* the browser of a phone; NULL: the same */
-} Alias;
-
-static const Alias browsers[] = {{"Google Chrome", "Chrome", "Chrome Mobile"},
-								 {"Microsoft Edge", "Edge", "Edge Mobile"},
-								 {"Brave", "Brave", NULL},
-								 {"DuckDuckGo", "DuckDuckGo Mobile", NULL},
-								 {"HeadlessChrome", "HeadlessChrome", NULL},
-								 {"Huawei Browser", "Huawei Browser", NULL},
-								 {"Opera", "Opera", "Opera Mobile"},
-								 {"Opera GX", "Opera", "Opera Mobile"},
-								 {"Samsung Internet", "Samsung Internet", NULL},
-								 {"Vivaldi", "Vivaldi", NULL},
-								 {"YaBrowser", "Yandex Browser", NULL},
-								 {"Yandex", "Yandex Browser", NULL}};
-
-/* "Linux" says no more than a User-Agent, which may name the distribution. */
-static const Alias systems[] = {{"Android", "Android", NULL}, {"Chrome OS", "Chrome OS", NULL},
-								{"iOS", "iOS", NULL},		  {"Chromium OS", "Chrome OS", NULL},
-								{"macOS", "Mac OS X", NULL},  {"Windows", "Windows", NULL}};
-
 Agents *
 agents_new(const Robots *robots, const uint64_t seed[2])
 {
@@ -116,96 +85,6 @@ agents_free(Agents *agents)
 	free(agents);
 }
 
-/* --- hints ---------------------------------------------------------------------- */
-
-static const Alias *
-find_alias(const Alias *aliases, size_t count, Text hint)
-{
-	for (size_t i = 0; i < count; i++)
-	{
-		if (text_equal(hint, text_of(aliases[i].hint)))
-			return &aliases[i];
-	}
-	return NULL;
-}
-
-static void
-skip_blanks(Text *text)
-{
-	while (text->length > 0 && (*text->data == ' ' || *text->data == '\t'))
-	{
-		text->data++;
-		text->length--;
-	}
-}
-
-/* Takes this character off the text, with blanks in front of it. */
-static bool
-take_char(Text *text, char c)
-{
-	skip_blanks(text);
-	if (text->length == 0 || *text->data != c)
-		return false;
-	text->data++;
-	text->length--;
-	return true;
-}
-
-/* Takes a string in quotes off the text (RFC 8941); one with a backslash is not understood. */
-static bool
-take_string(Text *text, Text *string)
-{
-	const char *end;
-
-	if (!take_char(text, '"'))
-		return false;
-	end = text->length > 0 ? memchr(text->data, '"', text->length) : NULL;
-	if (end == NULL || memchr(text->data, '\\', (size_t) (end - text->data)) != NULL)
-		return false;
-	*string = (Text){text->data, (uint16_t) (end - text->data)};
-	text->length = (uint16_t) (text->length - string->length - 1);
-	text->data = end + 1;
-	return true;
-}
-
-/* Takes a brand and its version off the list: "Google Chrome";v="131" */
-static bool
-take_brand(Text *list, Text *brand, Text *version)
-{
-	return take_string(list, brand) && take_char(list, ';') && take_char(list, 'v') &&
-		   take_char(list, '=') && take_string(list, version);
-}
-
-/* The digits in front. */
-static Text
-major_of(Text version)
-{
-	uint16_t length = 0;
-
-	while (length < version.length && length < AGENT_VERSION_LIMIT && version.data[length] >= '0' &&
-		   version.data[length] <= '9')
-		length++;
-	return (Text){version.data, length};
-}
-
-/* The browser of the first brand that names one; NULL if none does. */
-static const Alias *
-find_brand(Text list, Text *version)
-{
-	Text brand;
-
-	for (int i = 0; i < BRAND_LIMIT && take_brand(&list, &brand, version); i++)
-	{
-		const Alias *alias = find_alias(browsers, sizeof browsers / sizeof browsers[0], brand);
-
-		if (alias != NULL)
-			return alias;
-		if (!take_char(&list, ','))
-			break;
-	}
-	return NULL;
-}
-
 static uint8_t
 put(char *out, size_t capacity, Text text)
 {
@@ -214,27 +93,6 @@ put(char *out, size_t capacity, Text text)
 	if (length > 0)
 		memcpy(out, text.data, length);
 	return (uint8_t) length;
-}
-
-/* What hints say replaces what was found without them. */
-static void
-apply_hints(const AgentHeaders *headers, bool mobile, Answer *answer)
-{
-	Text		 version;
-	Text		 platform = headers->platform;
-	Text		 name;
-	const Alias *alias = find_brand(headers->brands, &version);
-
-	if (alias != NULL)
-	{
-		answer->browser_length =
-			put(answer->browser, sizeof answer->browser,
-				text_of(mobile && alias->mobile != NULL ? alias->mobile : alias->name));
-		answer->version_length = put(answer->version, sizeof answer->version, major_of(version));
-	}
-	if (take_string(&platform, &name) &&
-		(alias = find_alias(systems, sizeof systems / sizeof systems[0], name)) != NULL)
-		answer->system_length = put(answer->system, sizeof answer->system, text_of(alias->name));
 }
 
 /* --- time ---------------------------------------------------------------------------- */
@@ -264,44 +122,52 @@ name_of(const RuleAnswer *found, RuleKind kind)
 }
 
 static void
-find_out(Agents *agents, const AgentHeaders *headers, Answer *answer)
+find_out(Agents *agents, Text user_agent, const Hints *hints, Answer *answer)
 {
 	char		 cleaned[USER_AGENT_LIMIT];
 	RuleAnswer	 found;
-	DeviceTraits traits = {.robot = robots_recognise(agents->robots, headers->user_agent),
-						   .mobile = text_equal(headers->mobile, text_of("?1"))};
+	Text		 browser;
+	Text		 version;
+	Text		 system = hints_system(hints);
+	DeviceTraits traits = {.robot = robots_recognise(agents->robots, user_agent),
+						   .mobile = hints->mobile};
 
 	traits.user_agent.data = cleaned;
-	traits.user_agent.length = (uint16_t) text_clean(
-		headers->user_agent.data, headers->user_agent.length, cleaned, sizeof cleaned);
+	traits.user_agent.length =
+		(uint16_t) text_clean(user_agent.data, user_agent.length, cleaned, sizeof cleaned);
 	(void) rules_apply(agents->rules, traits.user_agent, &found);
-	answer->browser_length =
-		put(answer->browser, sizeof answer->browser, name_of(&found, RULE_BROWSER));
-	answer->version_length =
-		put(answer->version, sizeof answer->version, (Text){found.version, found.version_length});
-	answer->system_length =
-		put(answer->system, sizeof answer->system, name_of(&found, RULE_SYSTEM));
-	apply_hints(headers, traits.mobile, answer);
+	browser = name_of(&found, RULE_BROWSER);
+	version = (Text){found.version, found.version_length};
+	if (hints->browser != 0)
+	{
+		browser = hints_browser(hints);
+		version = (Text){hints->version, hints->version_length};
+	}
+	if (system.length == 0)
+		system = name_of(&found, RULE_SYSTEM);
 
+	answer->browser_length = put(answer->browser, sizeof answer->browser, browser);
+	answer->version_length = put(answer->version, sizeof answer->version, version);
+	answer->system_length = put(answer->system, sizeof answer->system, system);
 	traits.device = name_of(&found, RULE_DEVICE);
-	traits.system = (Text){answer->system, answer->system_length};
+	traits.system = system;
 	answer->device = (uint8_t) device_class(&traits);
 }
 
 /* The place of these headers: theirs, or else the one that was asked for longest ago, *known false. */
 static Answer *
-place_of(Agents *agents, const AgentHeaders *headers, bool *known)
+place_of(Agents *agents, Text user_agent, const Hints *hints, bool *known)
 {
-	const Text *texts[] = {&headers->user_agent, &headers->brands, &headers->mobile,
-						   &headers->platform};
-	SipHash		hash;
-	uint64_t	values[2];
-	Answer	   *set;
-	Answer	   *oldest;
+	SipHash	 hash;
+	uint64_t values[2];
+	Answer	*set;
+	Answer	*oldest;
 
 	siphash_begin(&hash, agents->seed);
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		siphash_bytes(&hash, texts[i]->data, texts[i]->length);
+	siphash_bytes(&hash, user_agent.data, user_agent.length);
+	siphash_bytes(&hash, hints->version, hints->version_length);
+	siphash_word(&hash, (uint64_t) hints->browser << 16 | (uint64_t) hints->system << 8 |
+							(uint64_t) hints->mobile);
 	values[0] = siphash_end(&hash);
 	values[1] = siphash_more(&hash);
 
@@ -321,10 +187,10 @@ place_of(Agents *agents, const AgentHeaders *headers, bool *known)
 }
 
 void
-agents_recognise(Agents *agents, const AgentHeaders *headers, Visitor *visitor)
+agents_recognise(Agents *agents, Text user_agent, const Hints *hints, Visitor *visitor)
 {
 	bool	known;
-	Answer *answer = place_of(agents, headers, &known);
+	Answer *answer = place_of(agents, user_agent, hints, &known);
 
 	if (++agents->questions == 0)
 		agents->questions = 1;
@@ -338,7 +204,7 @@ agents_recognise(Agents *agents, const AgentHeaders *headers, Visitor *visitor)
 			answer->used = 0;
 			return;
 		}
-		find_out(agents, headers, answer);
+		find_out(agents, user_agent, hints, answer);
 		agents->time_left -= clock_processor() - begun;
 	}
 	answer->used = agents->questions;

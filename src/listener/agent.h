@@ -10,16 +10,8 @@
 #define PAGEVIEWS_AGENT_H
 
 #include "../common/visitor.h"
+#include "hints.h"
 #include "robots.h"
-
-/* The headers, as they came. */
-typedef struct AgentHeaders
-{
-	Text user_agent;
-	Text brands;   /* Sec-CH-UA */
-	Text mobile;   /* Sec-CH-UA-Mobile */
-	Text platform; /* Sec-CH-UA-Platform */
-} AgentHeaders;
 
 typedef struct Agents Agents;
 
@@ -31,10 +23,10 @@ extern Agents *agents_new(const Robots *robots, const uint64_t seed[2]);
 extern void	   agents_free(Agents *agents);
 
 /*
- * Says what these headers mean: browser, version, system and device of `visitor`,
+ * Says what a User-Agent, as it came, and hints mean: browser, version, system and device of `visitor`,
  * whose texts are good until the next call.  Nothing of it, if too
  * many headers of late were never seen before.
  */
-extern void agents_recognise(Agents *agents, const AgentHeaders *headers, Visitor *visitor);
+extern void agents_recognise(Agents *agents, Text user_agent, const Hints *hints, Visitor *visitor);
 
 #endif /* PAGEVIEWS_AGENT_H */

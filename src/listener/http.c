@@ -151,12 +151,13 @@ read_country(Text said, char country[COUNTRY_LENGTH])
 Visitor
 http_visitor(Listener *listener, const Connection *connection, const Request *request)
 {
-	static char	 cleaned[USER_AGENT_LIMIT];
-	AgentHeaders headers = {request->user_agent, request->brands, request->mobile,
-							request->platform};
-	Visitor		 visitor = {.robot = connection->robot};
+	static char cleaned[USER_AGENT_LIMIT];
+	Hints		hints = hints_read(request->brands, request->mobile, request->platform);
+	Visitor		visitor = {.robot = connection->robot};
 
-	agents_recognise(listener->agents, &headers, &visitor);
+	if (hints_are_none(&hints) && connection->keeps)
+		hints = hint_table_find(listener->hints, &connection->session);
+	agents_recognise(listener->agents, request->user_agent, &hints, &visitor);
 	visitor.user_agent.data = cleaned;
 	visitor.user_agent.length = (uint16_t) text_clean(
 		request->user_agent.data, request->user_agent.length, cleaned, sizeof cleaned);
@@ -202,7 +203,9 @@ respond_with_client(Listener *listener, Connection *connection, const Request *r
 		keep)
 	{
 		CookieSite site = cookie_site(request->host);
+		Hints	   hints = hints_read(request->brands, request->mobile, request->platform);
 
+		hint_table_put(listener->hints, &session, &hints);
 		session_line(config, is_secure(listener, connection, request), &site, &session, now, cookie,
 					 sizeof cookie);
 	}

@@ -38,6 +38,7 @@ typedef struct Listener
 	RateTable	   *sessions; /* how often each comes */
 	Robots		   *robots;
 	Agents		   *agents;
+	HintTable	   *hints;
 	ConnectionList	newcomers; /* connections that have not asked for anything, oldest first */
 	ConnectionList	sockets;   /* websockets, in the order of their next look */
 	ConnectionList

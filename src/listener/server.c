@@ -158,8 +158,6 @@ read_request(struct lws *wsi, Request *request)
 
 	copy_headers(wsi, header_places, sizeof header_places / sizeof header_places[0], request, &at,
 				 end);
-	if (request->post)
-		read_visitor(wsi, request);
 	request->repeated = lws_hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) > 0 ||
 						lws_hdr_fragment_length(wsi, WSI_TOKEN_ORIGIN, 1) > 0 ||
 						lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_COOKIE, 1) > 0;
@@ -192,6 +190,7 @@ on_request(struct lws *wsi, Connection *connection)
 		server.listener->counters[COUNT_REFUSED_REQUEST]++;
 		return -1;
 	}
+	read_visitor(wsi, &request);
 	switch (http_request(server.listener, connection, &request, clock_now(), &response))
 	{
 		case HTTP_RESPOND:

@@ -56,7 +56,7 @@ siphash_word(SipHash *hash, uint64_t word)
 	hash->v[0] ^= word;
 }
 
-/* The last word that is hashed has to tell the length of all. */
+/* What was hashed has to tell its length: by its last word, or because it is always as long. */
 static inline uint64_t
 siphash_end(SipHash *hash)
 {

@@ -33,26 +33,26 @@ check_visitor(const Visitor *visitor)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	Input		 input = {data, size};
-	Text		 agent = input_line(&input);
-	Text		 brands = input_line(&input);
-	Text		 mobile = input_line(&input);
-	Text		 platform = input_line(&input);
-	AgentHeaders headers = {agent, brands, mobile, platform};
-	Visitor		 visitor = {0};
-	Visitor		 again = {0};
+	Input	input = {data, size};
+	Text	agent = input_line(&input);
+	Text	brands = input_line(&input);
+	Text	mobile = input_line(&input);
+	Text	platform = input_line(&input);
+	Hints	hints = hints_read(brands, mobile, platform);
+	Visitor visitor = {0};
+	Visitor again = {0};
 
 	if (agents == NULL)
 		begin();
-	agents_recognise(agents, &headers, &visitor);
+	agents_recognise(agents, agent, &hints, &visitor);
 	if (visitor.browser.data == NULL)
 	{
 		begin();
-		agents_recognise(agents, &headers, &visitor);
+		agents_recognise(agents, agent, &hints, &visitor);
 		FUZZ_CHECK(visitor.browser.data != NULL);
 	}
 	check_visitor(&visitor);
-	agents_recognise(agents, &headers, &again);
+	agents_recognise(agents, agent, &hints, &again);
 	FUZZ_CHECK(text_equal(visitor.browser, again.browser));
 	FUZZ_CHECK(text_equal(visitor.browser_version, again.browser_version));
 	FUZZ_CHECK(text_equal(visitor.system, again.system));

@@ -41,6 +41,12 @@ my $first = visit(agent => CHROME, headers => ['CF-IPCountry: CH']);
 is(told($first), 'Chrome 131 Windows desktop -', 'a browser; without the setting no country');
 is(told(visit(agent => PHONE)), 'Mobile Safari 18 iOS mobile -', 'a phone');
 is(told(visit(agent => CHROME, headers => [BRAVE])), 'Brave 131 Mac OS X desktop -', 'hints come first');
+
+# Chromium sends hints for the script, and none with the handshake of a socket.
+my $script = $node->http('GET', '/_view/client.js', headers => [BRAVE]);
+
+is(told(visit(agent => CHROME, cookie => $script->{cookies}[0] =~ s/;.*//r)), 'Brave 131 Mac OS X desktop -',
+	'... those that came with the script, too');
 is(told(visit(agent => 'scripted visitor')), '- - - - -', 'what is not known is NULL');
 is(told(visit(agent => 'Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)')), 'bingbot 2 - bot -', 'a robot');
 

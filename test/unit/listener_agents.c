@@ -166,6 +166,15 @@ static const Expected people[] = {
 	{"scripted visitor", "", "", "", '?'},
 	{"Mozilla/5.0", "", "", "", '?'}};
 
+/* The headers, as they come. */
+typedef struct AgentHeaders
+{
+	Text user_agent;
+	Text brands;
+	Text mobile;
+	Text platform;
+} AgentHeaders;
+
 static Robots *robots;
 static Agents *agents;
 
@@ -182,9 +191,10 @@ start(void)
 static Visitor
 ask(AgentHeaders headers)
 {
+	Hints	hints = hints_read(headers.brands, headers.mobile, headers.platform);
 	Visitor visitor = {0};
 
-	agents_recognise(agents, &headers, &visitor);
+	agents_recognise(agents, headers.user_agent, &hints, &visitor);
 	return visitor;
 }
 
