@@ -2,7 +2,8 @@
 # usage: demo_screen.pl SECONDS PSQL ARGUMENT...
 #
 # One psql runs the whole time and is asked twice a second.  On a terminal the
-# block of live views is drawn again in its place; elsewhere only when it differs.
+# block of live views is drawn again in its place, as much of it as fits; elsewhere
+# only when it differs.
 # With SECONDS, waits at their end for what is still open, sums up, and fails if
 # no view was stored.
 
@@ -45,6 +46,31 @@ sub ask
 	return;
 }
 
+# Rows and columns of the terminal.
+sub size
+{
+	my $size = "\0" x 8;
+	my ($rows, $columns) = ioctl(STDOUT, 0x5413, $size) ? unpack('S2', $size) : ();    # TIOCGWINSZ
+
+	return ($rows || 24, $columns || 80);
+}
+
+# Leaves out what the terminal has no room for below one another; the cursor stays in its last row.
+sub fit
+{
+	my @lines = @_;
+	my ($rows, $columns) = size();
+	my $room = $rows > 6 ? $rows - 3 : 3;
+
+	if (@lines > $room)
+	{
+		my $more = @lines - $room + 1;
+
+		@lines = (@lines[ 0 .. $room - 2 ], "  and $more more");
+	}
+	return map { substr $_, 0, $columns } @lines;
+}
+
 sub seconds_of
 {
 	my ($millis) = @_;
@@ -67,18 +93,18 @@ SELECT left(session_id::text, 8), coalesce(name, ''), path, state, engagement_ms
 FROM pageviews.live_views
 ORDER BY session_id, started_at
 SQL
-	my $block = join '', map { sprintf "  %-8s  %-16s %-18s %-8s %9s\n", @$_[ 0 .. 3 ], seconds_of($_->[4]) } @live;
+	my @lines = map { sprintf '  %-8s  %-14s %-16s %-8s %8s', @$_[ 0 .. 3 ], seconds_of($_->[4]) } @live;
 	my $who = join "\n", map { "@$_[0 .. 3]" } @live;
 
-	$block = "  nobody\n" if !@live;
-	$block = "On the site now\n$block";
+	@lines = '  nobody' if !@live;
+	@lines = fit(@lines) if $tty;
 	return if !$tty && !@stored && $who eq $shown;
 	print "\e[${drawn}A\e[J" if $drawn;
-	printf "%s  stored  %-8s  %-16s %-18s %9s  %s\n", @$_[ 1 .. 4 ], seconds_of($_->[5]), $_->[6] for @stored;
+	printf "%s stored %-8s  %-14s %-16s %8s  %s\n", @$_[ 1 .. 4 ], seconds_of($_->[5]), $_->[6] for @stored;
 	if ($tty || $who ne $shown)
 	{
-		print "\n$block";
-		$drawn = $tty ? 1 + ($block =~ tr/\n//) : 0;
+		print map { "$_\n" } '', 'On the site now', @lines;
+		$drawn = $tty ? 2 + @lines : 0;
 		$shown = $who;
 	}
 }

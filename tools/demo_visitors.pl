@@ -5,14 +5,15 @@
 use strict;
 use warnings FATAL => 'all';
 
+use POSIX 'WNOHANG';
 use Pageviews::Client;
 use Time::HiRes qw(time sleep);
 
 my ($port, $count, $folder, $seconds) = @ARGV;
 my $profile = "$folder/chromium";
-my $over = 0;
 
-$SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { $over = 1 };
+# Whoever ends the demo does not wait until a busy browser has answered.
+$SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 0 };
 
 my $browser = fork // die "fork: $!";
 
@@ -26,7 +27,17 @@ if ($browser == 0)
 my $devtools;
 my $number = 0;
 
-END { local $?; kill 'TERM', $browser if $browser; }
+# Its folder goes next: nothing may write there any more.
+END
+{
+	local $?;
+	for my $try (1 .. 200)
+	{
+		last if !$browser || !kill $try < 200 ? 'TERM' : 'KILL', $browser;
+		last if waitpid($browser, WNOHANG) != 0;
+		sleep 0.05;
+	}
+}
 
 # Asks the browser for something; its answer.
 sub ask
@@ -92,10 +103,9 @@ sub walk
 
 for (1 .. 400)
 {
-	last if -s "$profile/DevToolsActivePort" || $over;
+	last if -s "$profile/DevToolsActivePort";
 	sleep 0.05;
 }
-exit 0 if $over;
 open my $file, '<', "$profile/DevToolsActivePort" or die "chromium did not start: $!\n";
 chomp(my ($debug_port, $debug_path) = <$file>);
 $devtools = Pageviews::Client->connect(
@@ -115,13 +125,12 @@ for (1 .. $count)
 
 	open_tab($visitor, '/page_a');
 	push @visitors, $visitor;
-	last if $over;
 }
-until ($over || $end && time > $end)
+until ($end && time > $end)
 {
 	for my $visitor (@visitors)
 	{
-		walk($visitor) if time > $visitor->{due} && !$over;
+		walk($visitor) if time > $visitor->{due};
 	}
 	sleep 0.1;
 }

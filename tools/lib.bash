@@ -60,6 +60,14 @@ if [ "$(id -u)" = 0 ]; then
 	as_server=(setpriv --reuid postgres --regid postgres --init-groups --)
 fi
 
+# Builds what lies between a cluster and its machine in tests (Pageviews::Faults::Seam).
+build_seam()
+{
+	${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -shared -fPIC \
+		-DSWITCH_FILE="\"$PWD/tmp_check/fault_switches\"" \
+		-o tmp_check/fault_seam.so test/tools/fault_seam.c || die "the seam does not build"
+}
+
 # Whether the machine's Node is one that the browser tests can use.
 node_is_new()
 {
@@ -104,7 +112,7 @@ make_workshop()
 {
 	local original=$PG_CONFIG
 
-	work=$(mktemp -d "${TMPDIR:-/tmp}/pv.XXXXXX") || die "no temporary folder can be made"
+	work=$(mktemp -d "${TMPDIR:-/tmp}/pv.XXXXXX" 2>/dev/null) || die "no temporary folder can be made"
 	trap remove_workshop EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP

@@ -292,14 +292,15 @@
       const { type, n } = answer;
       const mine = view && answer.view === view.id;
       const about = mine ? view : pending[answer.view];
-      const waited = now() - unanswered;
+      // What a busy page hears late says nothing about so small a difference.
+      if (answer.now) {
+        offset = answer.now - Date.now();
+        offset *= Math.abs(offset) > (unanswered && now() - unanswered);
+      }
       unanswered = 0;
       if (type === "hello") {
         greeted = met = 1;
         heartbeat = answer.heartbeat;
-        // A hello that a busy page hears late says nothing about so small a difference.
-        offset = answer.now - Date.now();
-        if (!(Math.abs(offset) > waited)) offset = 0;
         if (view && !settling) report();
         adopt();
         const ids = Object.keys(pending);

@@ -90,8 +90,9 @@ put(char *out, size_t capacity, Text text)
 {
 	size_t length = text_clip(text.data, text.length, capacity);
 
-	if (length > 0)
-		memcpy(out, text.data, length);
+	if (text.data == NULL || length == 0)
+		return 0;
+	memcpy(out, text.data, length);
 	return (uint8_t) length;
 }
 

@@ -33,6 +33,7 @@
 #include "callers.h"
 #include "events.h"
 #include "listener.h"
+#include "memory.h"
 #include "message.h"
 #include "note.h"
 #include "pressure.h"
@@ -108,7 +109,7 @@ enter_sandbox(Listener *listener)
 
 	if (!listener->configuration.is.sandbox)
 		return;
-	refusal = sandbox_enter();
+	refusal = sandbox_enter(process.sockets, process.socket_count);
 	if (refusal != 0)
 	{
 		snprintf(problem, sizeof problem,
@@ -153,6 +154,7 @@ begin_serving(Listener *listener)
 	problem = server_start(listener, &process.loop, process.sockets, process.socket_count);
 	if (problem != NULL)
 		give_up(listener, problem);
+	memory_started();
 	message_prepare();
 	enter_sandbox(listener);
 	event_alive(listener, 0, clock_monotonic());
@@ -183,7 +185,7 @@ configure(Listener *listener, const ListenerConfig *config)
 		begin_serving(listener);
 		return;
 	}
-	(void) server_reload(listener);
+	server_reload();
 	if (config->ping_interval != old_interval)
 		socket_reconfigured(listener, clock_monotonic());
 	uv_timer_stop(&process.timer);
@@ -199,7 +201,7 @@ deliver(Listener *listener, const Command *command)
 	if (connection == NULL)
 		return;
 	if (connection->established)
-		socket_answered(listener, connection, command, clock_monotonic());
+		socket_answered(listener, connection, command, clock_now());
 	else
 		note_answered(listener, connection, command, clock_monotonic());
 }
@@ -388,7 +390,7 @@ main(int argc, char **argv)
 		return EXIT_BY_HAND;
 	}
 	drop_powers();
-	if (!prepare_crypto())
+	if (!prepare_crypto() || !memory_for_loop())
 		return EXIT_NO_MEMORY;
 
 	/* The queue is finally sized by the number of connections, which nobody knows yet: room for any number. */
@@ -401,7 +403,8 @@ main(int argc, char **argv)
 	uv_prepare_init(&process.loop, &process.before_sleep);
 	uv_timer_init(&process.loop, &process.timer);
 
-	(void) event_ready(listener, clock_monotonic());
+	if (!event_ready(listener, clock_monotonic()))
+		return EXIT_NO_MEMORY;
 	watch_channel();
 	uv_prepare_start(&process.before_sleep, before_sleep);
 	uv_run(&process.loop, UV_RUN_DEFAULT);

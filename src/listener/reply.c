@@ -69,19 +69,23 @@ reply_stored(char *out, size_t capacity, const Uuid *view, int32_t n)
 }
 
 size_t
-reply_refused(char *out, size_t capacity, const Uuid *view, int32_t n, Text code, Text message)
+reply_refused(char *out, size_t capacity, const Uuid *view, int32_t n, Text code, Text message,
+			  WallMillis now)
 {
 	char id[UUID_TEXT_LENGTH + 1];
+	char clock[32] = "";
 	char escaped_code[6 * REFUSAL_CODE_LIMIT + 8];
 	char escaped_message[6 * REFUSAL_TEXT_LIMIT + 8];
 
 	uuid_format(view, id);
 	escape(code, escaped_code, sizeof escaped_code);
 	escape(message, escaped_message, sizeof escaped_message);
+	if (now != 0)
+		snprintf(clock, sizeof clock, ",\"now\":%" PRId64, now);
 	return fitted(snprintf(out, capacity,
 						   "{\"type\":\"refused\",\"view\":\"%s\",\"n\":%" PRId32
-						   ",\"code\":\"%s\",\"message\":\"%s\"}",
-						   id, n, escaped_code, escaped_message),
+						   ",\"code\":\"%s\",\"message\":\"%s\"%s}",
+						   id, n, escaped_code, escaped_message, clock),
 				  capacity);
 }
 

@@ -20,8 +20,10 @@
 extern size_t reply_hello(char *out, size_t capacity, WallMillis now, int32_t heartbeat);
 extern size_t reply_acknowledged(char *out, size_t capacity, const Uuid *view, int32_t n);
 extern size_t reply_stored(char *out, size_t capacity, const Uuid *view, int32_t n);
+
+/* `now` is the server's clock, for a refusal that is about the browser's; 0 is not said. */
 extern size_t reply_refused(char *out, size_t capacity, const Uuid *view, int32_t n, Text code,
-							Text message);
+							Text message, WallMillis now);
 extern size_t reply_error(char *out, size_t capacity, Text code, Text message);
 
 #endif /* PAGEVIEWS_REPLY_H */

@@ -238,6 +238,11 @@ rules_new(void)
 	if (rules == NULL)
 		return NULL;
 	count(&rule_count, &text_count);
+	if (rule_count == 0 || rule_count >= NONE || text_count == 0 || text_count >= NONE)
+	{
+		free(rules);
+		return NULL;
+	}
 	rules->rules = calloc(rule_count, sizeof *rules->rules);
 	rules->literals = calloc(text_count, sizeof *rules->literals);
 	rules->uses = calloc(text_count, sizeof *rules->uses);
@@ -336,7 +341,7 @@ static uint8_t
 fill_in(const Rules *rules, int groups, Text template, Text user_agent, char *out, size_t capacity)
 {
 	const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(rules->match);
-	char			  text[2 * USER_AGENT_LIMIT];
+	char			  text[2 * USER_AGENT_LIMIT] = "";
 	size_t			  length = 0;
 	size_t			  begin = 0;
 

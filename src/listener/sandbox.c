@@ -1,6 +1,6 @@
 /*
  * sandbox.c
- *	  A filter of system calls, by libseccomp.
+ *	  Filters of system calls, by libseccomp.
  *
  * The list below is all that a listener does while it serves, found by tracing
  * it under every hostile and honest test; what is not on it kills the process
@@ -70,7 +70,7 @@ typedef struct Rule
 static const Rule rules[] = {
 	/* to nobody but the other end */
 	{SCMP_SYS(sendto), 1, {SCMP_CMP(4, SCMP_CMP_EQ, 0, 0)}},
-	/* never the reading half: of a listening socket that would last for all who inherit it */
+	/* nobody needs to end the reading half */
 	{SCMP_SYS(shutdown), 1, {IS_INT(1, SHUT_WR)}},
 	{SCMP_SYS(fcntl), 1, {IS_INT(1, F_GETFL)}},
 	{SCMP_SYS(fcntl), 1, {IS_INT(1, F_SETFL)}},
@@ -105,27 +105,69 @@ add_rules(scmp_filter_ctx filter)
 	return status;
 }
 
-int
-sandbox_enter(void)
+/* Calls that are allowed for a visitor's socket and must not reach a listening one. */
+static const int changing_calls[] = {SCMP_SYS(fcntl), SCMP_SYS(ioctl), SCMP_SYS(setsockopt),
+									 SCMP_SYS(shutdown)};
+
+/*
+ * Adds what kills although it is allowed: flags and options belong to a socket, not
+ * to a descriptor of it, so that a change would last for all who inherit it.  (That
+ * FIONBIO means to block stands in memory, where no filter looks.)
+ */
+static int
+add_exceptions(scmp_filter_ctx filter, const int *listening, int count)
 {
-	scmp_filter_ctx filter;
-	int				status;
+	int status = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		for (size_t j = 0; j < sizeof changing_calls / sizeof changing_calls[0] && status == 0; j++)
+			status = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, changing_calls[j], 1,
+									  IS_INT(0, (scmp_datum_t) listening[i]));
+	}
+	return status;
+}
+
+/* Begins a filter that does this with what no rule names; NULL if it cannot be. */
+static scmp_filter_ctx
+new_filter(uint32_t otherwise)
+{
+	scmp_filter_ctx filter = seccomp_init(otherwise);
+
+	/* All threads or none, should a library have started one. */
+	if (filter != NULL &&
+		(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
+		 seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) != 0))
+	{
+		seccomp_release(filter);
+		return NULL;
+	}
+	return filter;
+}
+
+int
+sandbox_enter(const int *listening, int count)
+{
+	scmp_filter_ctx rest = new_filter(SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx exceptions = new_filter(SCMP_ACT_ALLOW);
+	int				status = rest == NULL || exceptions == NULL ? -ENOSYS : 0;
 
 	(void) setenv("TZ", "UTC0", 1);
 	tzset();
 	(void) mallopt(M_ARENA_MAX, 1);
 
-	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	if (filter == NULL)
-		return ENOSYS;
-	status = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	/* All threads or none, should a library have started one. */
 	if (status == 0)
-		status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+		status = add_exceptions(exceptions, listening, count);
 	if (status == 0)
-		status = add_rules(filter);
+		status = add_rules(rest);
+	/* The one that allows more comes first: the other one allows no further filter. */
 	if (status == 0)
-		status = seccomp_load(filter);
-	seccomp_release(filter);
+		status = seccomp_load(exceptions);
+	if (status == 0)
+		status = seccomp_load(rest);
+	if (rest != NULL)
+		seccomp_release(rest);
+	if (exceptions != NULL)
+		seccomp_release(exceptions);
 	return -status;
 }

@@ -31,15 +31,16 @@
 #include "events.h"
 #include "http.h"
 #include "main.h"
+#include "memory.h"
 #include "note.h"
 #include "reply.h"
+#include "server_request.h"
 #include "session.h"
 #include "socket.h"
 #include "tls.h"
 
 /* The library's number for a close frame, which its header does not name. */
-#define WRITE_CLOSE		  ((enum lws_write_protocol) 4)
-#define HEADER_DATA_LIMIT 8192 /* bytes of a request's head that the library keeps */
+#define WRITE_CLOSE ((enum lws_write_protocol) 4)
 
 _Static_assert(OUTGOING_HEADROOM >= LWS_PRE, "room for the library's frame");
 _Static_assert(RESPONSE_HEADROOM >= LWS_PRE, "room for the library's frame");
@@ -51,118 +52,6 @@ static struct
 	struct lws_vhost *vhost;
 	void			 *ssl_context; /* the library's; NULL without TLS */
 } server;
-
-/* --- reading a request ------------------------------------------------------ */
-
-/* Where a header goes in a Request; `name` is for those that the library has no token for. */
-typedef struct HeaderPlace
-{
-	size_t		offset;
-	int			token;
-	const char *name;
-} HeaderPlace;
-
-static const HeaderPlace header_places[] = {
-	{offsetof(Request, host), WSI_TOKEN_HOST, NULL},
-	{offsetof(Request, origin), WSI_TOKEN_ORIGIN, NULL},
-	{offsetof(Request, cookie), WSI_TOKEN_HTTP_COOKIE, NULL},
-	{offsetof(Request, user_agent), WSI_TOKEN_HTTP_USER_AGENT, NULL},
-	{offsetof(Request, accept_encoding), WSI_TOKEN_HTTP_ACCEPT_ENCODING, NULL},
-	{offsetof(Request, if_none_match), WSI_TOKEN_HTTP_IF_NONE_MATCH, NULL},
-	{offsetof(Request, content_length), WSI_TOKEN_HTTP_CONTENT_LENGTH, NULL},
-	{offsetof(Request, transfer_encoding), WSI_TOKEN_HTTP_TRANSFER_ENCODING, NULL},
-	{offsetof(Request, websocket_key), WSI_TOKEN_KEY, NULL},
-	{offsetof(Request, websocket_version), WSI_TOKEN_VERSION, NULL},
-	{offsetof(Request, websocket_protocols), WSI_TOKEN_PROTOCOL, NULL},
-	{offsetof(Request, forwarded_for), WSI_TOKEN_X_FORWARDED_FOR, NULL},
-	{offsetof(Request, forwarded_proto), 0, "x-forwarded-proto:"},
-	{offsetof(Request, forwarded_host), 0, "x-forwarded-host:"},
-	{offsetof(Request, purpose), 0, "purpose:"},
-	{offsetof(Request, sec_purpose), 0, "sec-purpose:"},
-	{offsetof(Request, gpc), 0, "sec-gpc:"}};
-
-/* What says who the visitor is: read only of those who are let in. */
-static const HeaderPlace visitor_places[] = {
-	{offsetof(Request, user_agent), WSI_TOKEN_HTTP_USER_AGENT, NULL},
-	{offsetof(Request, brands), 0, "sec-ch-ua:"},
-	{offsetof(Request, mobile), 0, "sec-ch-ua-mobile:"},
-	{offsetof(Request, platform), 0, "sec-ch-ua-platform:"}};
-
-/* Copies one header behind *at; an absent or unreasonable one is empty. */
-static Text
-copy_header(struct lws *wsi, const HeaderPlace *place, char **at, const char *end)
-{
-	Text text = {*at, 0};
-	int	 room = (int) (end - *at);
-	int	 length;
-
-	if (place->name != NULL)
-		length = lws_hdr_custom_copy(wsi, *at, room, place->name, (int) strlen(place->name));
-	else
-		length = lws_hdr_copy(wsi, *at, room, (enum lws_token_indexes) place->token);
-	if (length > 0)
-	{
-		text.length = (uint16_t) length;
-		*at += length;
-	}
-	return text;
-}
-
-/* Copies the headers of a table to their places in a request, behind *at. */
-static void
-copy_headers(struct lws *wsi, const HeaderPlace *places, size_t count, Request *request, char **at,
-			 const char *end)
-{
-	for (size_t i = 0; i < count; i++)
-		*(Text *) ((char *) request + places[i].offset) = copy_header(wsi, &places[i], at, end);
-}
-
-/* Reads what http_visitor() looks at; the texts are good until the next call. */
-static void
-read_visitor(struct lws *wsi, Request *request)
-{
-	static char buffer[2 * HEADER_DATA_LIMIT];
-	Text		name = server.listener->configuration.is.country_header;
-	char	   *at = buffer;
-	const char *end = buffer + sizeof buffer;
-	int			length = 0;
-
-	copy_headers(wsi, visitor_places, sizeof visitor_places / sizeof visitor_places[0], request,
-				 &at, end);
-	if (name.length > 0)
-		length = lws_hdr_custom_copy(wsi, at, (int) (end - at), name.data, name.length);
-	request->country = (Text){at, (uint16_t) (length > 0 ? length : 0)};
-}
-
-/*
- * Reads the request that the library holds; false when its method is none of
- * ours.  The texts are good until the next call.
- */
-static bool
-read_request(struct lws *wsi, Request *request)
-{
-	static char buffer[2 * HEADER_DATA_LIMIT];
-	char	   *at = buffer;
-	const char *end = buffer + sizeof buffer;
-	HeaderPlace path = {0, WSI_TOKEN_GET_URI, NULL};
-
-	*request = (Request){0};
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0)
-	{
-		request->post = true;
-		path.token = WSI_TOKEN_POST_URI;
-	}
-	request->path = copy_header(wsi, &path, &at, end);
-	if (request->path.length == 0)
-		return false;
-
-	copy_headers(wsi, header_places, sizeof header_places / sizeof header_places[0], request, &at,
-				 end);
-	request->repeated = lws_hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) > 0 ||
-						lws_hdr_fragment_length(wsi, WSI_TOKEN_ORIGIN, 1) > 0 ||
-						lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_COOKIE, 1) > 0;
-	return true;
-}
 
 /* --- HTTP ------------------------------------------------------------------- */
 
@@ -185,12 +74,12 @@ on_request(struct lws *wsi, Connection *connection)
 	Response response = {0};
 
 	callers_asked(server.listener, connection);
-	if (!read_request(wsi, &request))
+	if (!server_read_request(wsi, &request))
 	{
 		server.listener->counters[COUNT_REFUSED_REQUEST]++;
 		return -1;
 	}
-	read_visitor(wsi, &request);
+	server_read_visitor(wsi, server.listener->configuration.is.country_header, &request);
 	switch (http_request(server.listener, connection, &request, clock_now(), &response))
 	{
 		case HTTP_RESPOND:
@@ -251,7 +140,7 @@ on_upgrade(struct lws *wsi, Connection *connection)
 		server.listener->counters[COUNT_REFUSED_REQUEST]++;
 		return -1;
 	}
-	if (connection->note == NULL && read_request(wsi, &request))
+	if (connection->note == NULL && server_read_request(wsi, &request))
 		status = http_check_upgrade(server.listener, connection, &request, now);
 	if (status == 0)
 	{
@@ -295,7 +184,7 @@ on_established(struct lws *wsi, Connection *connection)
 
 	if (!connection->approved)
 		return -1;
-	read_visitor(wsi, &request);
+	server_read_visitor(wsi, server.listener->configuration.is.country_header, &request);
 	visitor = http_visitor(server.listener, connection, &request);
 	socket_opened(server.listener, connection, &visitor, clock_now());
 	cork(wsi, 0);
@@ -400,12 +289,23 @@ on_caller(Connection *connection, int descriptor)
 
 /* --- the library's callback --------------------------------------------------- */
 
+/* Puts certificate and key into the library's context; logs what is wrong with them. */
+static bool
+configure_tls(void)
+{
+	char problem[128];
+	bool usable = tls_configure(server.ssl_context, &server.listener->configuration.is, problem,
+								sizeof problem);
+
+	if (problem[0] != '\0')
+		event_log(server.listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
+	return usable;
+}
+
 /* What concerns the process and no connection. */
 static int
 on_library(struct lws *wsi, enum lws_callback_reasons reason, void *user)
 {
-	char problem[128];
-
 	switch (reason)
 	{
 		case LWS_CALLBACK_RAW_RX_FILE:
@@ -416,11 +316,7 @@ on_library(struct lws *wsi, enum lws_callback_reasons reason, void *user)
 			_exit(EXIT_NO_SERVER);
 		case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
 			server.ssl_context = user;
-			if (tls_configure(user, &server.listener->configuration.is, problem, sizeof problem))
-				return 0;
-			event_log(server.listener, LOG_LEVEL_WARNING, problem, strlen(problem),
-					  clock_monotonic());
-			return 1;
+			return configure_tls() ? 0 : 1;
 		case LWS_CALLBACK_RAW_ADOPT:
 		case LWS_CALLBACK_RAW_RX:
 			return -1;
@@ -539,6 +435,7 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 
 	server.listener = listener;
 	lws_set_log_level(LLL_ERR, on_log);
+	lws_set_allocator(memory_for_server);
 	context = lws_create_context(&info);
 	if (context == NULL)
 		return "the listener cannot set up libwebsockets "
@@ -560,16 +457,11 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 	return NULL;
 }
 
-bool
-server_reload(Listener *listener)
+void
+server_reload(void)
 {
-	char problem[128];
-
-	if (server.ssl_context == NULL ||
-		tls_configure(server.ssl_context, &listener->configuration.is, problem, sizeof problem))
-		return true;
-	event_log(listener, LOG_LEVEL_WARNING, problem, strlen(problem), clock_monotonic());
-	return false;
+	if (server.ssl_context != NULL)
+		(void) configure_tls();
 }
 
 void

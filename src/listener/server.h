@@ -1,6 +1,6 @@
 /*
  * server.h
- *	  The door to libwebsockets: only server.c includes its header.
+ *	  The door to libwebsockets: only the files of the server include its header.
  *
  * The functions that name a connection do nothing once the library has let go
  * of it.
@@ -21,7 +21,7 @@ extern const char *server_start(Listener *listener, struct uv_loop_s *loop, cons
 								int descriptor_count);
 
 /* After a new configuration: a new certificate serves the connections to come. */
-extern bool server_reload(Listener *listener);
+extern void server_reload(void);
 
 /* Asks to be called (socket_writable(), note_writable()) when the connection can be written to. */
 extern void server_want_write(Connection *connection);

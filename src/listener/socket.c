@@ -155,8 +155,8 @@ refuse_view(Listener *listener, Connection *connection, const ViewMessage *messa
 
 	listener->counters[COUNT_REFUSED_MESSAGE]++;
 	say(listener, connection, reply,
-		reply_refused(reply, sizeof reply, &message->view, message->n, text_of(code),
-					  text_of(text)),
+		reply_refused(reply, sizeof reply, &message->view, message->n, text_of(code), text_of(text),
+					  0),
 		now);
 	if (message->kind == MESSAGE_VIEW && !event_left(listener, connection, &message->view, now))
 		give_up_busy(listener, connection, now);
@@ -311,10 +311,11 @@ socket_pong(Listener *listener, Connection *connection, Micros now)
 }
 
 void
-socket_answered(Listener *listener, Connection *connection, const Command *command, Micros now)
+socket_answered(Listener *listener, Connection *connection, const Command *command, Moment now)
 {
 	char   reply[REPLY_LIMIT];
 	size_t length = 0;
+	bool   about_clock = false;
 
 	switch (command->type)
 	{
@@ -325,13 +326,16 @@ socket_answered(Listener *listener, Connection *connection, const Command *comma
 			length = reply_stored(reply, sizeof reply, &command->view, command->n);
 			break;
 		case COMMAND_REFUSED:
+			/* Its clock may have been set since the hello, or ours. */
+			about_clock = text_equal(command->u.refused.code, text_of("clock"));
 			length = reply_refused(reply, sizeof reply, &command->view, command->n,
-								   command->u.refused.code, command->u.refused.message);
+								   command->u.refused.code, command->u.refused.message,
+								   about_clock ? now.wall : 0);
 			break;
 		default:
 			break;
 	}
-	say(listener, connection, reply, length, now);
+	say(listener, connection, reply, length, now.monotonic);
 }
 
 void

@@ -32,7 +32,7 @@ extern void socket_pong(Listener *listener, Connection *connection, Micros now);
 
 /* An answer of the worker about a message of this socket. */
 extern void socket_answered(Listener *listener, Connection *connection, const Command *command,
-							Micros now);
+							Moment now);
 
 /* The browser is gone. */
 extern void socket_closed(Listener *listener, Connection *connection, CloseCause cause, Micros now);

@@ -15,6 +15,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <time.h>
 
 typedef struct Credentials
 {
@@ -80,6 +81,24 @@ read_key(Text pem, Credentials *credentials)
 	return credentials->key != NULL;
 }
 
+/* Says what is wrong with the days of a certificate; nothing, if nothing is. */
+static void
+check_dates(const X509 *certificate, char *problem, size_t problem_size)
+{
+	const ASN1_TIME *from = X509_get0_notBefore(certificate);
+	const ASN1_TIME *to = X509_get0_notAfter(certificate);
+	bool			 early = X509_cmp_current_time(from) > 0;
+	struct tm		 at;
+	char			 date[32];
+
+	problem[0] = '\0';
+	if ((!early && X509_cmp_current_time(to) >= 0) || !ASN1_TIME_to_tm(early ? from : to, &at))
+		return;
+	strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &at);
+	snprintf(problem, problem_size, "the certificate in pageviews.ssl_cert_file %s %s",
+			 early ? "is not valid before" : "expired at", date);
+}
+
 bool
 tls_configure(void *ssl_context, const ListenerConfig *config, char *problem, size_t problem_size)
 {
@@ -103,9 +122,11 @@ tls_configure(void *ssl_context, const ListenerConfig *config, char *problem, si
 									  credentials.chain, 1) != 1)
 		what = "OpenSSL refuses the certificate or its key";
 
-	ERR_clear_error();
-	free_credentials(&credentials);
 	if (what != NULL)
 		snprintf(problem, problem_size, "%s", what);
+	else
+		check_dates(credentials.certificate, problem, problem_size);
+	ERR_clear_error();
+	free_credentials(&credentials);
 	return what == NULL;
 }

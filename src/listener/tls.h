@@ -16,7 +16,8 @@
  * Puts the certificate chain, the key and the oldest version allowed into an
  * SSL_CTX.  Also on one that is in use: connections that are there keep what
  * they began with.  False with a sentence in `problem` when something does not
- * fit; the context is then as it was, but for the version.
+ * fit; the context is then as it was, but for the version.  True with one when the
+ * certificate is used, though browsers will refuse it today; else that is empty.
  */
 extern bool tls_configure(void *ssl_context, const ListenerConfig *config, char *problem,
 						  size_t problem_size);

@@ -193,6 +193,29 @@ hold_extension(void)
 	return get_extension_oid("pageviews", true) == extension;
 }
 
+/*
+ * Tells of a role with more rights than storing needs, once until it has no more
+ * or is another one.
+ */
+static void
+warn_of_superuser(Oid role, const char *name)
+{
+	static Oid warned = InvalidOid;
+
+	if (!superuser_arg(role))
+		warned = InvalidOid;
+	else if (role != warned)
+	{
+		warned = role;
+		ereport(
+			WARNING, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			errmsg("pageviews stores views as \"%s\", which is a superuser", name),
+			errdetail("Triggers and functions that a write meets have all its rights."),
+			errhint(
+				"Set pageviews.role to a member of pageviews_collector that is no superuser, such as pageviews_collector itself."));
+	}
+}
+
 /* The role that the transaction works as; raises if it is not there. */
 static Oid
 working_role(void)
@@ -206,6 +229,7 @@ working_role(void)
 			ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role \"%s\" does not exist", name),
 			errhint(
 				"Create it and grant it pageviews_collector, or set pageviews.role to another one."));
+	warn_of_superuser(role, name);
 	return role;
 }
 

@@ -13,9 +13,10 @@ static void
 check_reply(const Command *command)
 {
 	char   reply[REPLY_LIMIT];
-	size_t length = reply_refused(reply, sizeof reply, &command->view, command->n,
-								  command->u.refused.code, command->u.refused.message);
-	bool   quoted = false;
+	size_t length =
+		reply_refused(reply, sizeof reply, &command->view, command->n, command->u.refused.code,
+					  command->u.refused.message, command->n % 2 ? INT64_MAX : 0);
+	bool quoted = false;
 
 	FUZZ_CHECK(length > 0 && length <= sizeof reply);
 	FUZZ_CHECK(is_storable((Text){reply, (uint16_t) length}, sizeof reply));

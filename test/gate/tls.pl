@@ -45,6 +45,24 @@ sub certificate
 	return ("$folder/$name.crt", "$folder/$name.key");
 }
 
+# The same, valid between two days (YYYYMMDD).
+sub dated
+{
+	my ($name, $from, $to) = @_;
+	my $authority = "$folder/authority";
+
+	open my $file, '>', $authority or die "$authority: $!";
+	print $file "[ca]\ndefault_ca=d\n[d]\ndatabase=$folder/index\nnew_certs_dir=$folder\nserial=$folder/serial\ndefault_md=sha256\nunique_subject=no\npolicy=p\n",
+	  "[p]\ncommonName=supplied\n";
+	close $file or die "$authority: $!";
+	open my $index, '>', "$folder/index" or die $!;
+	output('', qw(openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj), "/CN=$name",
+		'-keyout', "$folder/$name.key", '-out', "$folder/$name.request");
+	output('', qw(openssl ca -batch -notext -rand_serial -selfsign -config), $authority, '-keyfile', "$folder/$name.key",
+		'-in', "$folder/$name.request", '-out', "$folder/$name.crt", '-startdate', "${from}000000Z", '-enddate', "${to}000000Z");
+	return ("$folder/$name.crt", "$folder/$name.key");
+}
+
 my ($crt, $key) = certificate('first');
 my $gate = Pageviews::Gate->start('tls', '-T', "$crt,$key");
 
@@ -154,5 +172,22 @@ close $broken;
 $gate->tell('configure');
 $gate->reported(qr/^log \d .*pageviews\.ssl_cert_file/m);
 like(tls($health), qr/CN\s*=\s*second/, 'a broken one is told of, and the old one goes on');
+
+# Browsers refuse these; the operator should hear of it.
+for my $dates ([ 'expired', '20200101', '20200201', 'expired at 2020-02-01 00:00:00 UTC' ],
+	[ 'early', '21000101', '21000201', 'is not valid before 2100-01-01 00:00:00 UTC' ])
+{
+	my ($name, $from, $to, $complaint) = @$dates;
+	my $again = Pageviews::Gate->start("tls_$name", '-T', join ',', dated($name, $from, $to));
+
+	$again->reported(qr/^log 2 the certificate in pageviews\.ssl_cert_file \Q$complaint\E$/m);
+	pass("a certificate that is $name is told of at a start");
+	$again->stands(tls => 1);
+	rename "$folder/$name.$_", "$folder/first.$_" or die $! for 'crt', 'key';
+	$gate->tell('configure');
+	$gate->reported(qr/^log 2 the certificate in pageviews\.ssl_cert_file \Q$complaint\E$/m);
+	like(tls($health), qr/CN\s*=\s*$name/, '... and at a reload, and served');
+	is(() = $gate->reports =~ /\Q$complaint\E/g, 1, '... once');
+}
 $gate->stands(tls => 1);
 done_testing();

@@ -158,6 +158,28 @@ for my $case ([ 'nobody_at_all', 'is missing' ], [ 'powerless', 'has no rights' 
 	is($node->value("SELECT count(*) FROM pageviews.rejected WHERE view_id = '$waits->{view}'"), '0', '... and is not set aside');
 }
 
+# --- a role with too many ------------------------------------------------------------------------------
+
+$mark = $node->log_end;
+$node->safe_psql('postgres', 'CREATE ROLE mighty NOLOGIN SUPERUSER');
+$node->set_now(role => 'mighty');
+$node->visitor->begin("/mighty/$_") for 1 .. 3;
+$node->logged(qr/WARNING:  pageviews stores views as "mighty", which is a superuser\n.*DETAIL:  Triggers.*\n.*HINT:  .*pageviews_collector/, $mark,
+	'a superuser in pageviews.role is told of in the log');
+$node->becomes("SELECT count(*) = 3 FROM pageviews.views WHERE path LIKE '/mighty/%'", '... and stores');
+$node->reload;
+$node->visitor->begin('/mighty/4');
+$node->becomes("SELECT count(*) = 4 FROM pageviews.views WHERE path LIKE '/mighty/%'", '... also after a reload');
+is(() = slurp_file($node->logfile, $mark) =~ /which is a superuser/g, 1, '... told of once');
+$mark = $node->log_end;
+$node->safe_psql('postgres', 'ALTER ROLE mighty NOSUPERUSER; GRANT pageviews_collector TO mighty');
+$node->visitor->begin('/mighty/5');
+$node->becomes("SELECT count(*) = 5 FROM pageviews.views WHERE path LIKE '/mighty/%'", 'it need not be one');
+$node->safe_psql('postgres', 'ALTER ROLE mighty SUPERUSER');
+$node->visitor->begin('/mighty/6');
+$node->logged(qr/which is a superuser/, $mark, 'one that becomes a superuser later is told of');
+$node->set_now(role => 'pageviews_collector');
+
 # --- a port that is taken -------------------------------------------------------------------------------
 
 my $second = Pageviews::Cluster->prepared('second');

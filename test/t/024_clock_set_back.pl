@@ -63,7 +63,10 @@ for my $ahead (2 * HOUR, 75 * DAY)
 	my $refused = $visitor->new_view('/nobody', view => id_ahead($ahead));
 
 	$visitor->send_message(Pageviews::Client::message($refused, 'view'));
-	is($visitor->expect(view => $refused->{view})->{code}, 'clock', "an id of another time is refused: $ahead s");
+	my $answer = $visitor->expect(view => $refused->{view});
+
+	is($answer->{code}, 'clock', "an id of another time is refused: $ahead s");
+	cmp_ok(abs($answer->{now} / 1000 - time), '<', MINUTE, '... with the time that it is');
 }
 is($node->value('SELECT count(*) FROM pageviews.rejected'), '0', 'nothing was set aside');
 is($node->value('SELECT count(*), count(DISTINCT view_id) FROM pageviews.views'), '4|4', 'each view has one row');

@@ -77,6 +77,8 @@ my $found = $node->value(q{SELECT count(*) FROM (SELECT v::text FROM pageviews.v
 is($found, '0', 'no address is stored');
 unlike(slurp_file($node->logfile), qr/203\.0\.113/, 'no address is logged');
 
+$node->conserved;
+
 # --- how the file ends ----------------------------------------------------------------------------
 
 $node->stop;

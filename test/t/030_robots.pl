@@ -99,5 +99,5 @@ Pageviews::Cluster::eventually('robots are refused', 60, sub { $node->visitor(ag
 $node->becomes('SELECT refused_robot = 1 FROM pageviews.worker_stats', 'robots are refused and counted');
 visit('/page_e', agent => PERSON);
 is(reported('/page_e'), 1, 'people are not');
-
+$node->conserved;
 done_testing();

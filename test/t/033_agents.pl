@@ -84,4 +84,6 @@ for my $identity ('daily', 'none')
 	is(told(visit(agent => PHONE, headers => ['CF-IPCountry: CH'])), 'Mobile Safari 18 iOS mobile CH', "stored with identity = $identity as well");
 }
 
+$node->conserved;
+
 done_testing();

@@ -31,8 +31,8 @@ extern HttpAction __real_http_request(Listener *listener, Connection *connection
 									  const Request *request, Moment now, Response *response);
 extern HttpAction __wrap_http_request(Listener *listener, Connection *connection,
 									  const Request *request, Moment now, Response *response);
-extern int		  __real_sandbox_enter(void);
-extern int		  __wrap_sandbox_enter(void);
+extern int		  __real_sandbox_enter(const int *listening, int count);
+extern int		  __wrap_sandbox_enter(const int *listening, int count);
 
 static char belongings[4096];
 
@@ -57,7 +57,7 @@ is_refused(void)
 }
 
 int
-__wrap_sandbox_enter(void)
+__wrap_sandbox_enter(const int *listening, int count)
 {
 	if (is_refused())
 		return EPERM;
@@ -76,7 +76,7 @@ __wrap_sandbox_enter(void)
 		target[length] = '\0';
 		note("descriptor", target);
 	}
-	return __real_sandbox_enter();
+	return __real_sandbox_enter(listening, count);
 }
 
 /* Takes memory, to the last piece that is to be had, but no more than so much; what it has. */

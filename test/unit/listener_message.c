@@ -462,11 +462,16 @@ TEST(replies_are_what_the_wire_says)
 	CHECK(reply_stored(out, sizeof out, &view, 3) > 0);
 	CHECK_STRING(out,
 				 "{\"type\":\"stored\",\"view\":\"01a207cb-2609-7c60-ba3d-e23a7847108d\",\"n\":3}");
-	CHECK(reply_refused(out, sizeof out, &view, 1, text_of("clock"), text_of("say \"when\" \\")) >
+	CHECK(reply_refused(out, sizeof out, &view, 1, text_of("busy"), text_of("say \"when\" \\"), 0) >
 		  0);
 	CHECK_STRING(out,
 				 "{\"type\":\"refused\",\"view\":\"01a207cb-2609-7c60-ba3d-e23a7847108d\",\"n\":1,"
-				 "\"code\":\"clock\",\"message\":\"say \\u0022when\\u0022 \\u005c\"}");
+				 "\"code\":\"busy\",\"message\":\"say \\u0022when\\u0022 \\u005c\"}");
+	CHECK(reply_refused(out, sizeof out, &view, 1, text_of("clock"), text_of("late"),
+						1795400000000) > 0);
+	CHECK_STRING(out,
+				 "{\"type\":\"refused\",\"view\":\"01a207cb-2609-7c60-ba3d-e23a7847108d\",\"n\":1,"
+				 "\"code\":\"clock\",\"message\":\"late\",\"now\":1795400000000}");
 	CHECK(reply_error(out, sizeof out, text_of("busy"), text_of("later")) > 0);
 	CHECK_STRING(out, "{\"type\":\"error\",\"code\":\"busy\",\"message\":\"later\"}");
 	CHECK_INT(reply_hello(out, 10, 1, 1), 0);
@@ -483,7 +488,8 @@ TEST(the_longest_refusal_fits)
 	quotes[REFUSAL_TEXT_LIMIT] = '\0';
 	code = text_of(quotes);
 	code.length = REFUSAL_CODE_LIMIT;
-	CHECK(reply_refused(out, sizeof out, &view, INT32_MAX, code, text_of(quotes)) > 1000);
+	CHECK(reply_refused(out, sizeof out, &view, INT32_MAX, code, text_of(quotes), INT64_MAX) >
+		  1000);
 }
 
 int

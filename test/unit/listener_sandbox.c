@@ -21,6 +21,9 @@
 /* Status with which a case ends that came to its end. */
 #define SURVIVED 7
 
+/* The socket that others inherit, if a case has one. */
+static int shared = -1;
+
 /* Runs a case in the sandbox; its wait status. */
 static int
 confined(void (*deed)(const void *), const void *argument)
@@ -34,7 +37,7 @@ confined(void (*deed)(const void *), const void *argument)
 	if (child == 0)
 	{
 		setrlimit(RLIMIT_CORE, &no_core);
-		if (sandbox_enter() != 0)
+		if (sandbox_enter(&shared, shared < 0 ? 0 : 1) != 0)
 			_exit(1);
 		deed(argument);
 		_exit(SURVIVED);
@@ -127,12 +130,57 @@ TEST(what_serving_needs_is_allowed)
 	REQUIRE(connect(visitor, (struct sockaddr *) &address, sizeof address) == 0);
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, day.pair) == 0);
 	REQUIRE(RAND_bytes(&byte, 1) == 1);
+	shared = day.listening;
 	CHECK_INT(confined(work, &day), SURVIVED << 8);
+	shared = -1;
 	close(visitor);
 	close(day.listening);
 	close(day.poller);
 	close(day.pair[0]);
 	close(day.pair[1]);
+}
+
+/* What would change a listening socket for all who have it. */
+static void
+change(const void *call)
+{
+	int off = 0;
+
+	switch (*(const int *) call)
+	{
+		case SYS_fcntl:
+			(void) fcntl(shared, F_SETFL, 0);
+			break;
+		case SYS_ioctl:
+			(void) ioctl(shared, FIONBIO, &off);
+			break;
+		case SYS_setsockopt:
+			(void) setsockopt(shared, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+			break;
+		case SYS_shutdown:
+			(void) shutdown(shared, SHUT_WR);
+			break;
+		default:
+			/* With bits in the register that the kernel does not look at. */
+			(void) syscall(SYS_ioctl, UINT64_C(1) << 32 | (unsigned) shared, FIONBIO, &off);
+	}
+}
+
+TEST(a_listening_socket_is_not_its_to_change)
+{
+	int calls[] = {SYS_fcntl, SYS_ioctl, SYS_setsockopt, SYS_shutdown, -1};
+
+	shared = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	REQUIRE(listen(shared, 1) == 0);
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+	{
+		int status = confined(change, &calls[i]);
+
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	}
+	CHECK(fcntl(shared, F_GETFL) & O_NONBLOCK);
+	close(shared);
+	shared = -1;
 }
 
 static void
@@ -173,6 +221,7 @@ main(int argc, char **argv)
 	unit_start(argc, argv);
 	RUN(whatever_it_never_does_kills_it);
 	RUN(what_serving_needs_is_allowed);
+	RUN(a_listening_socket_is_not_its_to_change);
 	RUN(its_first_json_opens_no_file);
 	RUN(a_failed_assertion_looks_like_one);
 	return unit_finish();

@@ -189,7 +189,7 @@ answer(CommandType type, ConnectionId id, int32_t n)
 	if (connection == NULL)
 		return;
 	if (connection->established)
-		socket_answered(&listener, connection, &command, now.monotonic);
+		socket_answered(&listener, connection, &command, now);
 	else
 		note_answered(&listener, connection, &command, now.monotonic);
 }

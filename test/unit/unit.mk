@@ -6,7 +6,7 @@ UNIT_TESTS = $(sort $(wildcard test/unit/*_test.c test/unit/listener_*.c))
 UNIT_HELPERS = $(filter-out $(UNIT_TESTS),$(sort $(wildcard test/unit/*.c)))
 # In src/worker, what is fenced against Postgres says so itself.
 PURE_SOURCES = $(COMMON_SOURCES) $(sort $(shell grep -l 'ifdef POSTGRES_H' $(WORKER_SOURCES))) \
-	$(filter-out src/listener/main.c src/listener/server.c,$(sort $(wildcard src/listener/*.c)))
+	$(filter-out src/listener/main.c src/listener/server%,$(sort $(wildcard src/listener/*.c)))
 UNIT_OBJS = $(patsubst %.c,build/unit/%.o,$(PURE_SOURCES) $(UNIT_HELPERS)) \
 	$(LISTENER_ASSETS:%.S=build/%.o)
 UNIT_PROGRAMS = $(UNIT_TESTS:test/unit/%.c=build/unit/%)

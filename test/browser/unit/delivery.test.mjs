@@ -343,6 +343,30 @@ both(
   },
 );
 
+both(
+  "a server's clock that is set back under an open socket costs no view",
+  (browser, server) => {
+    const tab = browser.open(PAGE);
+    browser.advance(20 * MINUTE);
+    server.clockError -= 600000;
+    // How old a view is that it has, the server knows by another clock.
+    for (const view of server.views.values()) view.began -= 600000;
+    tab.push("/b");
+    browser.advance(3000);
+    tab.close();
+    browser.advance(1000);
+    const [first, second, ...others] = server.table();
+    assert.equal(others.length, 0);
+    near(first.engagement, 20 * MINUTE);
+    near(second.engagement, 3000);
+    near(second.began, server.now() - 4000, 30);
+    const told = server.heard.filter(
+      ({ type, url }) => type === "view" && url.endsWith("/b"),
+    );
+    assert.equal(told.length, 2);
+  },
+);
+
 both("a server that forgot a view is told again", (browser, server) => {
   const tab = browser.open(PAGE);
   browser.advance(2000);

@@ -120,7 +120,7 @@ export class Tab {
   title = "Title";
   script = "https://site.test/_view/client.js";
   frozen = false; // in the back-forward cache
-  late = 0; // how long after the page the script comes
+  late = 1; // how long after the page the script comes: never at once
   document = 0; // number of the document; timers of an older one are gone
 
   constructor(browser, options = {}) {
@@ -137,7 +137,7 @@ export class Tab {
     const { browser } = this;
     const tab = this;
     const number = ++this.document;
-    const origin = browser.time - (this.late ?? 0);
+    const origin = browser.time - (this.late);
     const owner = (this.page = {
       tab,
       number,
@@ -494,7 +494,13 @@ export class Server {
     const answer = (more) =>
       this.answer(socket, { view: message.view, n: message.n, ...more });
     const code = this.judge(message, socket, answer);
-    if (code) answer({ type: "refused", code, message: "" });
+    if (code)
+      answer({
+        type: "refused",
+        code,
+        message: "",
+        now: code === "clock" ? this.now() : undefined,
+      });
     else answer({ type: "ack" });
   }
 

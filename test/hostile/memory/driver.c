@@ -4,12 +4,12 @@
  *
  *	  driver LISTENER FAILING_SO STRIDE LENGTH
  *
- * First the start: the n-th allocation of a process fails, for every STRIDE-th n
- * until one serves a whole session.  Then the session, asked of processes that
- * serve: the script, a note, a websocket with a view and its end; n = 1, 2 ..
- * until a session needs no more.  LENGTH allocations fail in a row.  After each, a
- * listener that is still there must serve the next visitor; one that has ended
- * must have done so by itself.  Prints what it found as one line of JSON.
+ * First the start: the n-th allocation of a process fails, for the first ones and
+ * every STRIDE-th n until one serves a whole session.  Then the session, asked of
+ * processes that serve: the script, a note, a websocket with a view and its end;
+ * n = 1, 2 .. until a session needs no more.  LENGTH allocations fail in a row.
+ * After each, a listener that is still there must serve the next visitor; one that
+ * has ended must have done so by itself.  Prints what it found as one line of JSON.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,8 +31,9 @@
 #include "../attack.h"
 #include "failing.h"
 
-#define PATIENCE_MS 8000 /* for the listener to do what it must */
-#define REFUSED_MS	100	 /* without an answer so long, a visitor counts as refused */
+#define PATIENCE_MS	 8000 /* for the listener to do what it must */
+#define ALL_OF_START 100  /* of the first ones each fails, whatever the stride */
+#define REFUSED_MS	 100  /* without an answer so long, a visitor counts as refused */
 
 static const char *program;
 static const char *preload;
@@ -48,7 +49,7 @@ static bool		   ended;
 static int		   status;
 
 static uint64_t runs, clean_exits, refusals, unharmed;
-static int		crashes; /* at a start, of libraries */
+static int		crashes; /* at a start */
 static int		findings;
 
 static void __attribute__((noreturn)) die(const char *what)
@@ -141,7 +142,11 @@ static void
 start_listener(uint64_t fail_at)
 {
 	int ends[2];
+	int caller;
 
+	/* Whoever called on one that died waits in the backlog, which must not fill up. */
+	while ((caller = accept(listening, NULL, NULL)) >= 0)
+		close(caller);
 	orders->count = orders->failed = 0;
 	orders->fail_at = fail_at;
 	orders->fail_to = fail_at + length - 1;
@@ -400,7 +405,7 @@ main(int argc, char **argv)
 	of_start = orders->count;
 	bury("a healthy life", 0, false);
 
-	for (uint64_t n = 1; n <= of_start + stride; n += stride)
+	for (uint64_t n = 1; n <= of_start + stride; n += n < ALL_OF_START ? 1 : stride)
 	{
 		start_listener(n);
 		(void) judge("a life", n, !ended && session());

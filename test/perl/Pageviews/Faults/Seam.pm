@@ -17,6 +17,8 @@ our @EXPORT = qw(seam_in seam_out seam_clock seam_lies);
 
 my $library = ($ENV{TESTDIR} // q{.}) . q{/tmp_check/fault_seam.so};
 my @switches = (0, 0);
+my $replaced;    # the listener's program, once a script is in its place
+my $owner = $$;
 
 # In place, for every process that looks.
 sub set_switches
@@ -59,6 +61,7 @@ sub seam_in
 	seam_lies(0);
 	seam_clock($ahead // 0);
 	rename $program, "$program.real" or die "$program: $!";
+	$replaced = $program;
 	open my $script, '>', $program or die "$program: $!";
 	print $script "#!/bin/sh\nLD_PRELOAD=$library exec $program.real \"\$@\"\n";
 	close $script;
@@ -66,6 +69,14 @@ sub seam_in
 	local $ENV{LD_PRELOAD} = $library;
 	$node->start;
 	$node->wait_ready;
+}
+
+# The next test's cluster gets the listener itself, however this one ended.
+END
+{
+	local $?;
+
+	rename "$replaced.real", $replaced if $replaced && $$ == $owner && -e "$replaced.real";
 }
 
 # Restarts it without.

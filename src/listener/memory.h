@@ -1,0 +1,25 @@
+/*
+ * memory.h
+ *	  Memory for libraries that cannot do without.
+ *
+ * Pure C: no Postgres, no libwebsockets.
+ */
+#ifndef PAGEVIEWS_MEMORY_H
+#define PAGEVIEWS_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Gives libuv an allocator that ends the process when it has nothing left; before anything else of it. */
+extern bool memory_for_loop(void);
+
+/*
+ * libwebsockets' allocator, as lws_set_allocator() wants it.  Until memory_started()
+ * it ends the process when it has nothing left; afterwards it returns NULL, and the
+ * library refuses whoever needed it.
+ */
+extern void *memory_for_server(void *old, size_t size, const char *reason);
+
+extern void memory_started(void);
+
+#endif /* PAGEVIEWS_MEMORY_H */
