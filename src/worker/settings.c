@@ -24,6 +24,7 @@ int	  setting_collector;
 int	  setting_cookie_max_age;
 char *setting_cookie_name;
 int	  setting_cookie_samesite;
+char *setting_country_header;
 char *setting_database;
 bool  setting_demo;
 int	  setting_flush_interval;
@@ -275,6 +276,17 @@ check_cookie_name(char **value, void **extra, GucSource source)
 	return false;
 }
 
+/* The name of a header. */
+static bool
+check_country_header(char **value, void **extra, GucSource source)
+{
+	if (strlen(*value) <= COUNTRY_HEADER_LIMIT &&
+		all_of(*value, strlen(*value), LETTERS_AND_DIGITS "-"))
+		return true;
+	GUC_check_errdetail("The name has at most %d letters, digits and \"-\".", COUNTRY_HEADER_LIMIT);
+	return false;
+}
+
 static bool
 check_unix_socket(char **value, void **extra, GucSource source)
 {
@@ -463,6 +475,10 @@ define_listener_settings(void)
 	DefineCustomEnumVariable(
 		"pageviews.ssl_min_protocol_version", "Oldest TLS version that is accepted.", NULL,
 		&setting_ssl_min_protocol_version, TLS_1_2, tls_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_string("pageviews.country_header",
+				  "Header in which a trusted proxy names the visitor's country.",
+				  "Such as CF-IPCountry, two letters. Empty is none.", &setting_country_header, "",
+				  PGC_SIGHUP, 0, check_country_header);
 	define_string(
 		"pageviews.trusted_proxies",
 		"Addresses and networks whose X-Forwarded-For, -Proto and -Host headers are believed.",

@@ -20,6 +20,7 @@ extern int	 setting_collector;			  /* 0: from the system identifier */
 extern int	 setting_cookie_max_age;	  /* s */
 extern char *setting_cookie_name;
 extern int	 setting_cookie_samesite; /* SameSite */
+extern char *setting_country_header;  /* "": none */
 extern char *setting_database;
 extern bool	 setting_demo;
 extern int	 setting_flush_interval;	/* ms */

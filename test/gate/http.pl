@@ -50,6 +50,7 @@ $gate->refuses(
 	[ 'an escaped path out of the root finds nothing', $gate->request('GET', '/_view/%2e%2e/%2e%2e/etc/passwd'), 404, 0, 403 ],
 	[ 'a broken escape finds nothing', $gate->request('GET', '/%zz%'), 404, 0, 403 ],
 	[ 'an escaped zero byte finds nothing', $gate->request('GET', '/_view/healthz%00.js'), 404, 0, 403 ],
+	[ 'lines that end without a CR are lines, and what is behind them is not read', $gate->request('GET', $health) =~ s/\r//gr x 2, 200 ],
 	[ 'a path that is an address is no proxy request', $gate->request('GET', 'http://example.com/'), 0, 403, 404 ]);
 
 # --- in the end ------------------------------------------------------------------------------
@@ -59,6 +60,8 @@ my @slow = (
 	[ 'half a request line is hung up on', 'GET / HT' ],
 	[ 'a head without its end is hung up on', "GET $health HTTP/1.1\r\nHost: x\r\n" ],
 	[ 'a head that is a zero byte is hung up on', "\0" ],
+	[ 'lines that end without a LF are none', $gate->request('GET', $health) =~ s/\n//gr ],
+	[ 'a header that is folded is hung up on', $gate->request('GET', $health, [ X => "a\r\n b" ]) ],
 	[ 'a zero byte in a header is hung up on', $gate->request('GET', $health, [ X => "a\0b" ]) ],
 	[ 'a head that comes byte by byte has no longer than another', [ map { "X: $_\r\n" } 'GET', 1 .. 60 ] ]);
 # The time that one has is 5 s; to send it all, byte by byte, takes 24 s.

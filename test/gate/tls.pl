@@ -88,6 +88,14 @@ for my $old ('-tls1', '-tls1_1')
 {
 	unlike(tls($health, $old, '-cipher', 'DEFAULT:@SECLEVEL=0'), qr/^ok$/m, "TLS 1.0 and 1.1 are not: $old");
 }
+for my $weak ('CBC', 'ECDHE-ECDSA-AES128-SHA', 'AESCCM', 'ARIA')
+{
+	unlike(tls($health, '-tls1_2', '-cipher', "$weak:\@SECLEVEL=0"), qr/^ok$/m, "TLS 1.2 with a weaker cipher is not spoken: $weak");
+}
+for my $strong ('ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-CHACHA20-POLY1305')
+{
+	like(tls($health, '-tls1_2', '-cipher', $strong), qr/^ok$/m, "TLS 1.2 with $strong is");
+}
 my $negotiated = tls($health, '-alpn', 'h2,http/1.1');
 
 like($negotiated, qr/^ALPN protocol: http\/1\.1$/m, 'who prefers HTTP/2 gets HTTP/1.1');

@@ -66,7 +66,7 @@ $gate->refuses(
 		[ 'of commas', ',' x 200 ], [ 'of 3,000 bytes', 'p' x 3000 ]),
 	[ 'an empty key is refused', $gate->upgrade('Sec-WebSocket-Key' => ''), 0, 400 ],
 	[ 'a missing key is refused', $gate->upgrade('Sec-WebSocket-Key' => undef), 0, 400 ],
-	[ 'a key of 200 bytes is refused', $gate->upgrade('Sec-WebSocket-Key' => 'A' x 200), 0, 400 ],
+	(map { [ "a key of $_ bytes is refused", $gate->upgrade('Sec-WebSocket-Key' => 'A' x $_), 0, 400 ] } 22, 23, 25, 26, 200),
 	(map { [ "$_ is no socket", $gate->upgrade(path => $_), 0, 400, 403 ] } '/_view/socket/', '/socket', '/', '/_view/client.js', '/_view/note', '/_VIEW/socket'));
 
 # --- whose pages may open one ------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 # Without shared_preload_libraries the extension can be made and its tables and
-# reports used; what needs the worker says what is missing.
+# reports used; what needs the worker says what is missing.  With it and without a
+# port nobody listens.  A worker without a database says which one it lacks.
 
 use strict;
 use warnings FATAL => 'all';
@@ -35,5 +36,25 @@ is($node->value('SELECT count(*) FROM pageviews.views'), '0', '... and is gone')
 my ($status) = $node->psql('postgres', 'DROP EXTENSION pageviews CASCADE');
 
 is($status, 0, 'DROP EXTENSION works');
+
+# --- preloaded, and not asked to collect -----------------------------------------------------
+
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'pageviews'");
+$node->adjust_conf('postgresql.conf', 'pageviews.port', undef);
+$node->restart;
+is($node->value('SHOW pageviews.port') . ' ' . $node->value('SHOW pageviews.unix_socket'), '0 ', 'no port is the default');
+is($node->worker_pid, 0, '... where nobody listens');
+is($node->value('SHOW pageviews.listen_addresses'), 'localhost', 'and with a port, only this machine is listened to by default');
+$node->stop;
+
+# Preloaded for a database that nobody has made yet: the log tells who waits for it, and it is not waited for in vain.
+$node->set(database => 'app', port => $node->web);
+my $mark = $node->log_end;
+
+$node->start;
+$node->logged(qr/FATAL: .*"app" does not exist\n.*CONTEXT: .*pageviews\.database/, $mark, 'the log tells which database is missing, and for whom');
+$node->safe_psql('postgres', 'CREATE DATABASE app');
+$node->safe_psql('app', 'CREATE EXTENSION pageviews');
+$node->wait_ready;
 $node->stop;
 done_testing();
