@@ -8,32 +8,34 @@ CREATE FUNCTION pageviews.origins(
 	site text,
 	filters jsonb)
 RETURNS TABLE (
-	channel text, source text, referrer text, campaign text, utm_source text, medium text, term text, content text,
-	session_id uuid, bounce boolean, views bigint, engagement_ms bigint)
+	session_id uuid, site text, started_at timestamptz, ended_at timestamptz, entry_path text, exit_path text,
+	views bigint, engagement_ms bigint, bounce boolean,
+	channel text, source text, referrer text, campaign text, utm_source text, medium text, term text, content text)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	WITH t AS MATERIALIZED (
 		SELECT c.*, coalesce(c.referrer, '') AS from_page, coalesce(c.query, '') AS from_query
 		FROM pageviews.chosen_visits(origins.since, origins.until, origins.site, origins.filters) AS c
 	), o AS MATERIALIZED (
-		SELECT d.site, d.from_page, d.from_query,
-			   pageviews.referrer_host(d.from_page) AS referrer,
-			   pageviews.url_host(d.from_page) = d.site AS internal,
-			   pageviews.query_parameter(d.from_query, 'utm_campaign') AS campaign,
-			   pageviews.query_parameter(d.from_query, 'utm_source') AS source,
-			   pageviews.query_parameter(d.from_query, 'utm_medium') AS medium,
+		-- Looked at once for each way to come, and there are few.
+		SELECT d.site, d.from_page, d.from_query, k.channel, k.source,
+			   p.referrer, p.campaign, p.utm_source, p.medium,
 			   pageviews.query_parameter(d.from_query, 'utm_term') AS term,
 			   pageviews.query_parameter(d.from_query, 'utm_content') AS content
-		FROM (SELECT DISTINCT t.site, t.from_page, t.from_query FROM t) AS d
+		FROM (SELECT DISTINCT t.site, t.from_page, t.from_query FROM t) AS d,
+		LATERAL (SELECT pageviews.referrer_host(d.from_page) AS referrer,
+						pageviews.query_parameter(d.from_query, 'utm_campaign') AS campaign,
+						pageviews.query_parameter(d.from_query, 'utm_source') AS utm_source,
+						pageviews.query_parameter(d.from_query, 'utm_medium') AS medium) AS p,
+		LATERAL pageviews.channel_of(p.referrer, pageviews.url_host(d.from_page) = d.site, p.utm_source, p.medium) AS k
 	)
-	SELECT k.channel, k.source, o.referrer, o.campaign, o.source, o.medium, o.term, o.content,
-		   t.session_id, t.bounce, t.views, t.engagement_ms
+	SELECT t.session_id, t.site, t.started_at, t.ended_at, t.entry_path, t.exit_path, t.views, t.engagement_ms, t.bounce,
+		   o.channel, o.source, o.referrer, o.campaign, o.utm_source, o.medium, o.term, o.content
 	FROM t
-	JOIN o ON o.site = t.site AND o.from_page = t.from_page AND o.from_query = t.from_query,
-	LATERAL pageviews.channel_of(o.referrer, o.internal, o.source, o.medium) AS k;
+	JOIN o ON o.site = t.site AND o.from_page = t.from_page AND o.from_query = t.from_query;
 END;
 COMMENT ON FUNCTION pageviews.origins(timestamptz, timestamptz, text, jsonb) IS
-	'every visit of a period with where it came from: what the reports of channels, referrers and campaigns count';
+	'every visit of a period with where it came from: what the reports of channels, referrers, campaigns and visits show';
 
 CREATE FUNCTION pageviews.channels(
 	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',

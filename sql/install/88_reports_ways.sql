@@ -16,15 +16,10 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT t.session_id, t.site, t.started_at, t.ended_at, t.entry_path, t.exit_path,
 		   t.views, t.engagement_ms, t.bounce,
-		   k.channel, k.source, o.referrer, o.campaign, o.medium,
+		   t.channel, t.source, t.referrer, t.campaign, t.medium,
 		   s.country, s.browser, s.system, s.device, s.language
-	FROM pageviews.chosen_visits(visits.since, visits.until, visits.site, visits.filters) AS t
-	LEFT JOIN pageviews.sessions AS s ON s.session_id = t.session_id,
-	LATERAL (SELECT pageviews.referrer_host(t.referrer) AS referrer,
-					pageviews.query_parameter(t.query, 'utm_campaign') AS campaign,
-					pageviews.query_parameter(t.query, 'utm_source') AS source,
-					pageviews.query_parameter(t.query, 'utm_medium') AS medium) AS o,
-	LATERAL pageviews.channel_of(o.referrer, pageviews.url_host(t.referrer) = t.site, o.source, o.medium) AS k
+	FROM pageviews.origins(visits.since, visits.until, visits.site, visits.filters) AS t
+	LEFT JOIN pageviews.sessions AS s ON s.session_id = t.session_id
 	ORDER BY t.started_at DESC, t.session_id, t.site;
 END;
 COMMENT ON FUNCTION pageviews.visits(timestamptz, timestamptz, text, jsonb) IS
