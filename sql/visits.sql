@@ -63,6 +63,10 @@ SELECT channel, source, referrer, visits, visitors, bounces, views FROM pageview
 SELECT campaign, source, medium, term, content, visits, visitors, views FROM pageviews.campaigns('2024-05-01', '2024-06-01');
 INSERT INTO pageviews.sources (host, channel, source) VALUES ('blog.example.org', 'friends', 'A friend');
 SELECT channel, source, referrer, visits FROM pageviews.referrers('2024-05-02 12:00', '2024-05-02 12:01');
+-- Your own row goes before the one that came with the extension.
+INSERT INTO pageviews.sources (host, channel, source) VALUES ('google.com', 'search', 'The big one');
+SELECT channel, source, visits FROM pageviews.referrers('2024-05-01', '2024-05-02');
+DELETE FROM pageviews.sources WHERE NOT shipped;
 SELECT c.channel, c.source FROM (VALUES
 	('news.google.com', NULL, NULL), ('google.co.uk', NULL, NULL), ('de.search.yahoo.com', NULL, NULL), ('old.reddit.com', NULL, NULL), ('mail.google.com', NULL, NULL),
 	('gemini.google.com', NULL, NULL), ('chatgpt.com', NULL, NULL), ('notgoogle.com', NULL, NULL), ('google.com.evil.example', NULL, NULL), (NULL, 'partner', NULL), (NULL, NULL, 'banner'),

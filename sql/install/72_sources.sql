@@ -7,15 +7,15 @@ CREATE TABLE pageviews.sources (
 	channel text NOT NULL,
 	source text NOT NULL,
 	shipped boolean NOT NULL DEFAULT false,
-	CONSTRAINT sources_pkey PRIMARY KEY (host)
+	CONSTRAINT sources_pkey PRIMARY KEY (host, shipped)
 );
 COMMENT ON TABLE pageviews.sources IS 'which hosts stand for which channel and source; those that come with the extension, and your own';
 COMMENT ON COLUMN pageviews.sources.host IS 'a host without "www."; it stands for its subdomains too, unless they have rows';
 COMMENT ON COLUMN pageviews.sources.channel IS 'search, social, email, ai, paid, referral, or a name of your own';
 COMMENT ON COLUMN pageviews.sources.source IS 'its common name, as in "Google"';
-COMMENT ON COLUMN pageviews.sources.shipped IS 'whether it came with the extension; a dump carries the others';
-COMMENT ON CONSTRAINT sources_pkey ON pageviews.sources IS 'a host is of one source';
-COMMENT ON INDEX pageviews.sources_pkey IS 'a host is of one source';
+COMMENT ON COLUMN pageviews.sources.shipped IS 'whether it came with the extension; rows of your own go before these, and a dump carries them';
+COMMENT ON CONSTRAINT sources_pkey ON pageviews.sources IS 'a host is of one source, and of one of your own, which goes before';
+COMMENT ON INDEX pageviews.sources_pkey IS 'a host is of one source, and of one of your own, which goes before';
 SELECT pg_catalog.pg_extension_config_dump('pageviews.sources', 'WHERE NOT shipped');
 
 CREATE FUNCTION pageviews.channel_of(referrer text, internal boolean, source text, medium text)
@@ -49,7 +49,7 @@ BEGIN ATOMIC
 			regexp_replace(n.name, '^[^.]+\.', ''),
 			regexp_replace(n.name, '^[^.]+\.[^.]+\.', ''),
 			CASE WHEN channel_of.source IS NOT NULL THEN n.name || '.com' END)
-		ORDER BY length(h.host) DESC
+		ORDER BY length(h.host) DESC, h.shipped
 		LIMIT 1) AS k ON true;
 END;
 COMMENT ON FUNCTION pageviews.channel_of(text, boolean, text, text) IS

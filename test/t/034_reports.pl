@@ -114,6 +114,18 @@ for my $panel (grep { $_->{type} ne 'row' } @{ $dashboard->{panels} })
 }
 cmp_ok($queries, '>', 60, "$queries queries were run");
 
+# --- what is one's own survives a dump ------------------------------------------------------------------------
+
+generated(q{INSERT INTO pageviews.sources (host, channel, source) VALUES ('google.com', 'search', 'mine'), ('intra.example', 'internal', 'ours')});
+my $dump = "$ENV{TESTDIR}/tmp_check/reports.sql";
+my $kept = q{SELECT (SELECT string_agg(name, ' ') FROM pageviews.goals), (SELECT string_agg(source, ' ' ORDER BY source) FROM pageviews.sources WHERE NOT shipped),
+	(SELECT count(*) FROM pageviews.sources), (SELECT sum(views) FROM pageviews.pages('-infinity', 'infinity'))};
+
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('generated') ], 'a dump');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], '... is restored');
+is($node->safe_psql('restored', $kept), generated($kept), '... with goals, sources and reports as they were');
+
 $node->conserved;
 $node->stop;
 done_testing();
