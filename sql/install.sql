@@ -16,13 +16,14 @@ FROM pg_proc AS p
 WHERE p.pronamespace = 'pageviews'::regnamespace AND p.prosecdef
 	AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false);
 
--- Nothing without a comment.
+-- Nothing without a comment, a partition and what belongs to it included.
+SELECT pageviews.make_partition('2024-01-01');
 SELECT pg_describe_object(d.classid, d.objid, 0) AS member_without_comment
 FROM pg_depend AS d
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pageviews')
 	AND NOT EXISTS (SELECT FROM pg_description AS c WHERE c.classoid = d.classid AND c.objoid = d.objid AND c.objsubid = 0)
-	AND pg_describe_object(d.classid, d.objid, 0) !~ '^type pageviews\.(sessions|views|rejected|cookie_keys|live_views|worker_stats)?(\[\])?$'
+	AND pg_describe_object(d.classid, d.objid, 0) !~ '^type pageviews\.(sessions|views|rejected|cookie_keys|live_views|worker_stats|site_readers|sources|goals|export_views|export_visits)?(\[\])?$'
 	AND pg_describe_object(d.classid, d.objid, 0) NOT LIKE 'type %[]';
 SELECT a.attrelid::regclass AS relation, a.attname AS column_without_comment
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
@@ -34,6 +35,12 @@ WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind = 'i' AND obj_des
 SELECT c.conname AS constraint_without_comment
 FROM pg_constraint AS c
 WHERE c.connamespace = 'pageviews'::regnamespace AND obj_description(c.oid, 'pg_constraint') IS NULL;
+SELECT p.polname AS policy_without_comment
+FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
+WHERE c.relnamespace = 'pageviews'::regnamespace AND obj_description(p.oid, 'pg_policy') IS NULL;
+SELECT c.oid::regclass AS relation_without_comment
+FROM pg_class AS c
+WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND obj_description(c.oid, 'pg_class') IS NULL;
 SELECT rolname, rolcanlogin, rolsuper, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname LIKE 'pageviews%' ORDER BY 1;
 
 -- The parent carries no key and no index; replication through it works only with FULL.

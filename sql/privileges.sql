@@ -1,4 +1,9 @@
 -- Who may do what: nothing for PUBLIC, reports for readers, storing for the collector.
+CREATE ROLE regress_pageviews_favourite;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, regress_pageviews_favourite;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO PUBLIC, regress_pageviews_favourite;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO PUBLIC, regress_pageviews_favourite;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC, regress_pageviews_favourite;
 CREATE EXTENSION pageviews;
 SELECT pageviews.make_partition('2024-01-01');
 CREATE ROLE regress_pageviews_nobody;
@@ -14,6 +19,13 @@ SELECT t.oid::regtype AS open_type FROM pg_type AS t
 WHERE t.typnamespace = 'pageviews'::regnamespace AND t.typtype = 'e' AND has_type_privilege('regress_pageviews_nobody', t.oid, 'USAGE');
 SELECT has_schema_privilege('regress_pageviews_nobody', 'pageviews', 'USAGE') AS usage,
 	   has_schema_privilege('regress_pageviews_nobody', 'pageviews', 'CREATE') AS "create";
+
+-- Nor has whoever is given everything else by default: not even the key of the cookies.
+SELECT pg_describe_object(s.classid, s.objid, 0) AS given_by_default
+FROM pg_shdepend AS s
+WHERE s.dbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+	AND s.refobjid = 'regress_pageviews_favourite'::regrole AND s.classid <> 'pg_default_acl'::regclass
+ORDER BY 1;
 
 -- What the roles have.
 SELECT c.relname,
@@ -85,4 +97,9 @@ CREATE TABLE pageviews.mine (a integer);
 RESET ROLE;
 
 DROP EXTENSION pageviews;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC, regress_pageviews_favourite;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM regress_pageviews_favourite;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM regress_pageviews_favourite;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM PUBLIC, regress_pageviews_favourite;
+DROP ROLE regress_pageviews_favourite;
 DROP ROLE regress_pageviews_nobody, regress_pageviews_reader, regress_pageviews_collector;

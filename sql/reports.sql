@@ -38,7 +38,7 @@ SELECT count(*) FROM pageviews.timeline();
 
 -- Buckets without a view are there too.
 SELECT * FROM pageviews.timeline('2024-02-01', '2024-02-05');
-SELECT bucket, views, visitors FROM pageviews.timeline('2024-02-01', '2024-02-05', 'a.example', '2 days');
+SELECT bucket, views, visitors FROM pageviews.timeline('2024-02-01', '2024-02-05', 'a.example', bucket => '2 days');
 SELECT bucket, views, visitors FROM pageviews.timeline('2024-01-31', '2024-03-15', bucket => '1 month');
 SELECT bucket, views FROM pageviews.timeline('2024-02-01 07:30', '2024-02-01 13:00', bucket => '3 hours');
 SELECT sum(views) FROM pageviews.timeline('2024-01-01', '2024-04-01', bucket => '1 hour');
@@ -61,7 +61,7 @@ SELECT view_id, started_at, ended_at, site, path, engagement_ms, focused_ms, act
 FROM pageviews.session_views('00000000-0000-4000-8000-000000000001');
 SELECT count(*) FROM pageviews.session_views('00000000-0000-4000-8000-00000000000f');
 
--- Only the months that are asked for are read, whether the bounds are constants or not.
+-- Only the months that are asked for, and the days next to them, are read, whether the bounds are constants or not.
 CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
 	line text;

@@ -20,6 +20,11 @@ CREATE TABLE pageviews.sessions (
 	user_agent text,
 	language text,
 	time_zone text,
+	browser text,
+	browser_version text,
+	system text,
+	device text,
+	country text,
 	robot boolean NOT NULL DEFAULT false,
 	CONSTRAINT sessions_pkey PRIMARY KEY (session_id)
 );
@@ -31,6 +36,11 @@ COMMENT ON COLUMN pageviews.sessions.screen_height IS 'CSS pixels, as the first 
 COMMENT ON COLUMN pageviews.sessions.user_agent IS 'the User-Agent header of the first view';
 COMMENT ON COLUMN pageviews.sessions.language IS 'the language that the browser prefers, as in "de-CH"';
 COMMENT ON COLUMN pageviews.sessions.time_zone IS 'the time zone of the browser, as in "Europe/Zurich"';
+COMMENT ON COLUMN pageviews.sessions.browser IS 'the browser of the first view, as uap-core calls it, as in "Chrome Mobile"';
+COMMENT ON COLUMN pageviews.sessions.browser_version IS 'its version up to the first dot, as in "131"';
+COMMENT ON COLUMN pageviews.sessions.system IS 'the operating system of the first view, as uap-core calls it, as in "Windows"';
+COMMENT ON COLUMN pageviews.sessions.device IS 'what it ran on: desktop, mobile, tablet, tv, console or bot; NULL: unknown';
+COMMENT ON COLUMN pageviews.sessions.country IS 'two capital letters, as a trusted proxy said with the first view (pageviews.country_header); NULL: unknown';
 COMMENT ON COLUMN pageviews.sessions.robot IS 'whether its browser was recognised as a robot, ever (pageviews.robots); the reports leave it out';
 COMMENT ON CONSTRAINT sessions_pkey ON pageviews.sessions IS 'one row a browser';
 COMMENT ON INDEX pageviews.sessions_pkey IS 'one row a browser';

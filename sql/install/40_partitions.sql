@@ -17,6 +17,7 @@ DECLARE
 	next_first_day CONSTANT timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
 	leaf CONSTANT text := 'views_' || to_char(first_day, 'YYYY_MM');
 	found_leaf record;
+	other text;
 BEGIN
 	-- Whoever else makes a partition now waits here, and then finds it made.
 	LOCK TABLE ONLY pageviews.views IN SHARE UPDATE EXCLUSIVE MODE;
@@ -49,6 +50,19 @@ BEGIN
 					   leaf || '_started_at_idx', leaf);
 		EXECUTE format('CREATE INDEX %I ON pageviews.%I (collector, started_at) WHERE ended_at IS NULL',
 					   leaf || '_open_idx', leaf);
+		EXECUTE format('COMMENT ON CONSTRAINT %I ON pageviews.%I IS %L', leaf || '_pkey', leaf, 'a view is stored once');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_pkey', 'a view is stored once');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_session_id_idx', 'the views of a session');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_started_at_idx', 'the views of a time, for the reports');
+		EXECUTE format('COMMENT ON INDEX pageviews.%I IS %L', leaf || '_open_idx', 'what a collector left open, for its next start');
+		-- Default privileges make no exception.
+		FOR other IN
+			SELECT x.grantee::regrole FROM pg_class AS c, aclexplode(c.relacl) AS x
+			WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relname = leaf AND x.grantee NOT IN (0, c.relowner)
+			GROUP BY x.grantee
+		LOOP
+			EXECUTE format('REVOKE ALL ON pageviews.%I FROM %s', leaf, other);
+		END LOOP;
 	END IF;
 
 	-- A delete that is replicated through the root is routed by started_at, which the key lacks.

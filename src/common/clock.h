@@ -50,6 +50,16 @@ clock_wall(void)
 	return (WallMillis) now.tv_sec * MILLIS_PER_SECOND + now.tv_nsec / 1000000;
 }
 
+/* Processor time that this thread has used so far. */
+static inline Micros
+clock_processor(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (Micros) now.tv_sec * MICROS_PER_SECOND + now.tv_nsec / 1000;
+}
+
 static inline Moment
 clock_now(void)
 {

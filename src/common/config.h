@@ -19,10 +19,11 @@
 #define COOKIE_KEY_LENGTH 32 /* bytes */
 #define COOKIE_KEY_LIMIT  4	 /* keys that verify; the first one signs */
 
-#define PATH_PREFIX_LIMIT 128
-#define COOKIE_NAME_LIMIT 64
-#define LIST_LIMIT		  8192
-#define CERTIFICATE_LIMIT 60000
+#define PATH_PREFIX_LIMIT	 128
+#define COOKIE_NAME_LIMIT	 64
+#define COUNTRY_HEADER_LIMIT 64
+#define LIST_LIMIT			 8192
+#define CERTIFICATE_LIMIT	 60000
 
 typedef enum SameSite
 {
@@ -106,6 +107,7 @@ typedef struct ListenerConfig
 	Text		allowed_origins;  /* as the setting says; "" is same host only */
 	Text		trusted_proxies;  /* "127.0.0.1 10.0.0.0/8 ::1" */
 	Text		query_parameters; /* names that are kept, "utm_*" is a prefix */
+	Text		country_header;	  /* in lower case, with a colon, "cf-ipcountry:"; "" is none */
 	Text		cookie_name;
 	int32_t		cookie_max_age; /* seconds */
 	SameSite	cookie_samesite;

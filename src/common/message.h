@@ -16,17 +16,17 @@
 
 #include "text.h"
 #include "uuid.h"
+#include "visitor.h"
 
 /* Longest texts that are kept, in bytes; the listener cuts, the worker checks. */
-#define SITE_LIMIT		 255
-#define PATH_LIMIT		 2048
-#define QUERY_LIMIT		 1024
-#define REFERRER_LIMIT	 2048
-#define TITLE_LIMIT		 512
-#define NAME_LIMIT		 128
-#define LANGUAGE_LIMIT	 35
-#define TIME_ZONE_LIMIT	 64
-#define USER_AGENT_LIMIT 512
+#define SITE_LIMIT		255
+#define PATH_LIMIT		2048
+#define QUERY_LIMIT		1024
+#define REFERRER_LIMIT	2048
+#define TITLE_LIMIT		512
+#define NAME_LIMIT		128
+#define LANGUAGE_LIMIT	35
+#define TIME_ZONE_LIMIT 64
 
 #define PROPERTY_COUNT_LIMIT  16
 #define PROPERTY_KEY_LIMIT	  64

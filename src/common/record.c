@@ -158,6 +158,34 @@ read_message(Reader *r, ViewMessage *message)
 		r->failed = true;
 }
 
+/* --- a visitor ------------------------------------------------------------- */
+
+static void
+write_visitor(Writer *w, const Visitor *visitor)
+{
+	write_text(w, visitor->user_agent);
+	write_text(w, visitor->browser);
+	write_text(w, visitor->browser_version);
+	write_text(w, visitor->system);
+	write_u8(w, (uint8_t) visitor->device);
+	write_bytes(w, visitor->country, COUNTRY_LENGTH);
+	write_u8(w, visitor->robot);
+}
+
+static void
+read_visitor(Reader *r, Visitor *visitor)
+{
+	visitor->user_agent = read_text(r, USER_AGENT_LIMIT);
+	visitor->browser = read_text(r, AGENT_NAME_LIMIT);
+	visitor->browser_version = read_text(r, AGENT_VERSION_LIMIT);
+	visitor->system = read_text(r, AGENT_NAME_LIMIT);
+	visitor->device = (DeviceClass) read_enum(r, DEVICE_CLASS_COUNT);
+	read_bytes(r, visitor->country, COUNTRY_LENGTH);
+	if (!r->failed && !country_is_valid(visitor->country))
+		r->failed = true;
+	visitor->robot = read_enum(r, 2) == 1;
+}
+
 /* --- events --------------------------------------------------------------- */
 
 size_t
@@ -188,8 +216,7 @@ event_encode(const Event *event, uint8_t *buffer, size_t capacity)
 			write_u64(&w, event->connection);
 			write_uuid(&w, &event->u.opened.session);
 			write_u8(&w, event->u.opened.note);
-			write_u8(&w, event->u.opened.robot);
-			write_text(&w, event->u.opened.user_agent);
+			write_visitor(&w, &event->u.opened.visitor);
 			break;
 		case EVENT_MESSAGE:
 			write_u64(&w, event->connection);
@@ -252,8 +279,7 @@ event_decode(const uint8_t *body, size_t length, Event *event)
 			event->connection = read_u64(&r);
 			event->u.opened.session = read_uuid(&r);
 			event->u.opened.note = read_enum(&r, 2) == 1;
-			event->u.opened.robot = read_enum(&r, 2) == 1;
-			event->u.opened.user_agent = read_text(&r, USER_AGENT_LIMIT);
+			read_visitor(&r, &event->u.opened.visitor);
 			break;
 		case EVENT_MESSAGE:
 			event->connection = read_u64(&r);
@@ -314,6 +340,7 @@ write_config(Writer *w, const ListenerConfig *config)
 	write_text(w, config->allowed_origins);
 	write_text(w, config->trusted_proxies);
 	write_text(w, config->query_parameters);
+	write_text(w, config->country_header);
 	write_text(w, config->cookie_name);
 	write_i32(w, config->cookie_max_age);
 	write_u8(w, (uint8_t) config->cookie_samesite);
@@ -347,6 +374,7 @@ read_config(Reader *r, ListenerConfig *config)
 	config->allowed_origins = read_text(r, LIST_LIMIT);
 	config->trusted_proxies = read_text(r, LIST_LIMIT);
 	config->query_parameters = read_text(r, LIST_LIMIT);
+	config->country_header = read_text(r, COUNTRY_HEADER_LIMIT + 1);
 	config->cookie_name = read_text(r, COOKIE_NAME_LIMIT);
 	config->cookie_max_age = read_figure(r);
 	config->cookie_samesite = (SameSite) read_enum(r, SAMESITE_COUNT);

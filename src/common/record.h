@@ -18,7 +18,7 @@
 #include "message.h"
 
 /* Raised whenever a record changes its form; both sides must agree. */
-#define CHANNEL_VERSION 4
+#define CHANNEL_VERSION 5
 
 /* No record is longer, in bytes; only a Command that configures comes near. */
 #define RECORD_LIMIT (256 * 1024)
@@ -120,10 +120,9 @@ typedef struct Event
 		} log;
 		struct
 		{
-			Uuid session;
-			bool note;	/* no socket: what it says is judged, then it closes */
-			bool robot; /* no person: RobotPolicy says what becomes of it */
-			Text user_agent;
+			Uuid	session;
+			bool	note; /* no socket: what it says is judged, then it closes */
+			Visitor visitor;
 		} opened;
 		struct
 		{

@@ -18,6 +18,7 @@ asset_\name\()_length:
 
 	asset	client_js, "web/client.min.js"
 	asset	robots, "web/robots.list"
+	asset	agents, "web/agents.list"
 	asset	demo_page, "web/demo/page.html"
 	asset	demo_script, "web/demo/demo.js"
 	asset	demo_style, "web/demo/demo.css"

@@ -26,8 +26,8 @@ configuration_set(Configuration *configuration, const ListenerConfig *config)
 	Configuration fresh = {.is = *config};
 	Text		 *texts[] = {&fresh.is.path_prefix,		&fresh.is.allowed_origins,
 							 &fresh.is.trusted_proxies, &fresh.is.query_parameters,
-							 &fresh.is.cookie_name,		&fresh.is.tls_certificate,
-							 &fresh.is.tls_key};
+							 &fresh.is.country_header,	&fresh.is.cookie_name,
+							 &fresh.is.tls_certificate, &fresh.is.tls_key};
 	size_t		  length = 1;
 	char		 *at;
 

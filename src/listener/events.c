@@ -124,10 +124,10 @@ event_log_library(Listener *listener, const char *text, size_t length, Micros no
 }
 
 bool
-event_opened(Listener *listener, Connection *connection, bool note, Text user_agent, Micros now)
+event_opened(Listener *listener, Connection *connection, bool note, const Visitor *visitor,
+			 Micros now)
 {
 	Event event = {.type = EVENT_OPENED, .at = now};
-	char  cleaned[USER_AGENT_LIMIT];
 
 	if (is_full(listener))
 		return false;
@@ -135,10 +135,7 @@ event_opened(Listener *listener, Connection *connection, bool note, Text user_ag
 	event.connection = connection_id(connection);
 	event.u.opened.session = connection->session;
 	event.u.opened.note = note;
-	event.u.opened.robot = connection->robot;
-	event.u.opened.user_agent.data = cleaned;
-	event.u.opened.user_agent.length =
-		(uint16_t) text_clean(user_agent.data, user_agent.length, cleaned, sizeof cleaned);
+	event.u.opened.visitor = *visitor;
 	if (!send_event(listener, LANE_EVENTS, &event))
 		connection->announced = false;
 	return connection->announced;

@@ -22,8 +22,8 @@ extern void event_log(Listener *listener, LogLevel level, const char *text, size
 extern void event_log_library(Listener *listener, const char *text, size_t length, Micros now);
 
 /* Announces the connection under a new id. */
-extern bool event_opened(Listener *listener, Connection *connection, bool note, Text user_agent,
-						 Micros now);
+extern bool event_opened(Listener *listener, Connection *connection, bool note,
+						 const Visitor *visitor, Micros now);
 
 extern bool event_message(Listener *listener, const Connection *connection, int32_t covered,
 						  const ViewMessage *message, Micros now);

@@ -133,6 +133,39 @@ http_admits(Listener *listener, Connection *connection, const Request *request, 
 	return false;
 }
 
+/* A country in capital letters; what is none, or stands for none, is left out. */
+static void
+read_country(Text said, char country[COUNTRY_LENGTH])
+{
+	char letters[COUNTRY_LENGTH];
+
+	if (said.length != COUNTRY_LENGTH)
+		return;
+	for (int i = 0; i < COUNTRY_LENGTH; i++)
+		letters[i] = (char) (said.data[i] >= 'a' && said.data[i] <= 'z' ? said.data[i] - 'a' + 'A'
+																		: said.data[i]);
+	if (country_is_valid(letters) && memcmp(letters, "XX", 2) != 0 && memcmp(letters, "ZZ", 2) != 0)
+		memcpy(country, letters, sizeof letters);
+}
+
+Visitor
+http_visitor(Listener *listener, const Connection *connection, const Request *request)
+{
+	static char cleaned[USER_AGENT_LIMIT];
+	Hints		hints = hints_read(request->brands, request->mobile, request->platform);
+	Visitor		visitor = {.robot = connection->robot};
+
+	if (hints_are_none(&hints) && connection->keeps)
+		hints = hint_table_find(listener->hints, &connection->session);
+	agents_recognise(listener->agents, request->user_agent, &hints, &visitor);
+	visitor.user_agent.data = cleaned;
+	visitor.user_agent.length = (uint16_t) text_clean(
+		request->user_agent.data, request->user_agent.length, cleaned, sizeof cleaned);
+	if (request->country.length > 0 && callers_is_proxy(listener, connection))
+		read_country(request_last(request->country), visitor.country);
+	return visitor;
+}
+
 /* --- files ------------------------------------------------------------------ */
 
 /* Answers with a prepared file, or 304; `headers` are further lines. */
@@ -170,7 +203,9 @@ respond_with_client(Listener *listener, Connection *connection, const Request *r
 		keep)
 	{
 		CookieSite site = cookie_site(request->host);
+		Hints	   hints = hints_read(request->brands, request->mobile, request->platform);
 
+		hint_table_put(listener->hints, &session, &hints);
 		session_line(config, is_secure(listener, connection, request), &site, &session, now, cookie,
 					 sizeof cookie);
 	}

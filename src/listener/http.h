@@ -46,6 +46,14 @@ extern bool http_identify(Listener *listener, Connection *connection, const Requ
 						  WallMillis now);
 
 /*
+ * Who is at the other end, by what the headers say: clean texts, good until the next
+ * call.  Only a trusted proxy is believed about the country.  A robot is one that
+ * http_admits() found.
+ */
+extern Visitor http_visitor(Listener *listener, const Connection *connection,
+							const Request *request);
+
+/*
  * Looks at an identified one whether it is a robot: by its User-Agent, or because
  * its session, if a cookie holds it, comes too often.  False, and counted, when
  * robots are refused.

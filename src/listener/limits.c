@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#include "siphash.h"
+
 typedef struct Place
 {
 	Address	 key;
@@ -51,46 +53,18 @@ address_table_free(AddressTable *table)
 	free(table);
 }
 
-static inline uint64_t
-rotate(uint64_t value, int bits)
-{
-	return value << bits | value >> (64 - bits);
-}
-
-static inline void
-sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[0] = rotate(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[2] = rotate(v[2], 32);
-}
-
 static uint64_t
 hash_of(const uint64_t seed[2], const Address *key)
 {
-	uint64_t words[3] = {0, 0, UINT64_C(16) << 56};
-	uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-					 seed[0] ^ UINT64_C(0x6c7967656e657261),
-					 seed[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t words[2];
+	SipHash	 hash;
 
-	memcpy(words, key->bytes, sizeof key->bytes);
-	for (int i = 0; i < 3; i++)
-	{
-		v[3] ^= words[i];
-		sip_round(v);
-		v[0] ^= words[i];
-	}
-	v[2] ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	memcpy(words, key->bytes, sizeof words);
+	siphash_begin(&hash, seed);
+	siphash_word(&hash, words[0]);
+	siphash_word(&hash, words[1]);
+	siphash_word(&hash, UINT64_C(16) << 56);
+	return siphash_end(&hash);
 }
 
 static uint32_t

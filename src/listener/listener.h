@@ -14,6 +14,7 @@
 
 #include "../common/channel.h"
 #include "../common/record.h"
+#include "agent.h"
 #include "assets.h"
 #include "configuration.h"
 #include "connection.h"
@@ -36,6 +37,8 @@ typedef struct Listener
 	RateTable	   *rates;
 	RateTable	   *sessions; /* how often each comes */
 	Robots		   *robots;
+	Agents		   *agents;
+	HintTable	   *hints;
 	ConnectionList	newcomers; /* connections that have not asked for anything, oldest first */
 	ConnectionList	sockets;   /* websockets, in the order of their next look */
 	ConnectionList

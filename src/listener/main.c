@@ -145,7 +145,9 @@ begin_serving(Listener *listener)
 		(listener->addresses = address_table_new(connections, seed)) == NULL ||
 		(listener->rates = rate_table_new(connections, seed)) == NULL ||
 		(listener->sessions = rate_table_new(connections, seed)) == NULL ||
-		(listener->robots = robots_new()) == NULL)
+		(listener->robots = robots_new()) == NULL ||
+		(listener->agents = agents_new(listener->robots, seed)) == NULL ||
+		(listener->hints = hint_table_new()) == NULL)
 		_exit(EXIT_NO_MEMORY);
 
 	process.serving = true;

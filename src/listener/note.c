@@ -44,16 +44,16 @@ typedef struct Pending
 
 struct Note
 {
-	NotePhase phase;
-	bool	  failed;				   /* the worker could not take all of it in time */
-	Text	  user_agent;			   /* lies behind the body */
-	char	  origin[SITE_LIMIT + 16]; /* as the header said it, for CORS */
-	int		  pending_count;
-	int		  unanswered;
-	Pending	  pending[NOTE_MESSAGE_LIMIT];
-	size_t	  expected; /* bytes of the body */
-	size_t	  length;	/* bytes of it that are there */
-	char	 *body;		/* owned; NULL once it was taken apart */
+	NotePhase	  phase;
+	bool		  failed;				   /* the worker could not take all of it in time */
+	PackedVisitor visitor;				   /* whose texts lie behind the body */
+	char		  origin[SITE_LIMIT + 16]; /* as the header said it, for CORS */
+	int			  pending_count;
+	int			  unanswered;
+	Pending		  pending[NOTE_MESSAGE_LIMIT];
+	size_t		  expected; /* bytes of the body */
+	size_t		  length;	/* bytes of it that are there */
+	char		 *body;		/* owned; NULL once it was taken apart */
 };
 
 void
@@ -86,8 +86,9 @@ end_note(Listener *listener, Connection *connection)
 int
 note_begin(Listener *listener, Connection *connection, const Request *request, Moment now)
 {
-	long  length = request_body_length(request);
-	Note *note;
+	long	length = request_body_length(request);
+	Visitor visitor;
+	Note   *note;
 
 	if (request->repeated || request->host.length == 0 || length <= 0)
 	{
@@ -119,17 +120,16 @@ note_begin(Listener *listener, Connection *connection, const Request *request, M
 	if (note == NULL)
 		return 503;
 	note->expected = (size_t) length;
-	note->body = malloc(note->expected + USER_AGENT_LIMIT);
+	visitor = http_visitor(listener, connection, request);
+	note->visitor = visitor_pack(&visitor);
+	note->body = malloc(note->expected + visitor_size(note->visitor));
 	if (note->body == NULL || request->origin.length >= sizeof note->origin)
 	{
 		note_free(note);
 		return 503;
 	}
 	memcpy(note->origin, request->origin.data, request->origin.length);
-	note->user_agent.data = note->body + note->expected;
-	note->user_agent.length =
-		(uint16_t) text_clean(request->user_agent.data, request->user_agent.length,
-							  note->body + note->expected, USER_AGENT_LIMIT);
+	visitor_copy_texts(&visitor, note->body + note->expected);
 	note_abandon(listener, connection, now.monotonic);
 	connection->note = note;
 	wait_from(listener, connection, now.monotonic);
@@ -171,6 +171,16 @@ typedef struct NoteContext
 	Micros		now;
 } NoteContext;
 
+/* Tells the worker whose note it is. */
+static bool
+announce(const NoteContext *c)
+{
+	const Note *note = c->connection->note;
+	Visitor		visitor = visitor_unpack(note->visitor, note->body + note->expected);
+
+	return event_opened(c->listener, c->connection, true, &visitor, c->now);
+}
+
 /* Sends one message on; what is no message, or refused here, needs no answer of the worker's. */
 static void
 send_element(void *context, MessageVerdict verdict, const ViewMessage *message)
@@ -185,8 +195,7 @@ send_element(void *context, MessageVerdict verdict, const ViewMessage *message)
 	}
 	if (note->failed)
 		return;
-	if (!c->connection->announced &&
-		!event_opened(c->listener, c->connection, true, note->user_agent, c->now))
+	if (!c->connection->announced && !announce(c))
 	{
 		note->failed = true;
 		return;

@@ -23,6 +23,10 @@ typedef struct Request
 	Text origin;
 	Text cookie;
 	Text user_agent;
+	Text brands;   /* Sec-CH-UA */
+	Text mobile;   /* Sec-CH-UA-Mobile */
+	Text platform; /* Sec-CH-UA-Platform */
+	Text country;  /* what pageviews.country_header says */
 	Text accept_encoding;
 	Text if_none_match;
 	Text content_length;

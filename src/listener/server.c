@@ -34,13 +34,13 @@
 #include "memory.h"
 #include "note.h"
 #include "reply.h"
+#include "server_request.h"
 #include "session.h"
 #include "socket.h"
 #include "tls.h"
 
 /* The library's number for a close frame, which its header does not name. */
-#define WRITE_CLOSE		  ((enum lws_write_protocol) 4)
-#define HEADER_DATA_LIMIT 8192 /* bytes of a request's head that the library keeps */
+#define WRITE_CLOSE ((enum lws_write_protocol) 4)
 
 _Static_assert(OUTGOING_HEADROOM >= LWS_PRE, "room for the library's frame");
 _Static_assert(RESPONSE_HEADROOM >= LWS_PRE, "room for the library's frame");
@@ -52,89 +52,6 @@ static struct
 	struct lws_vhost *vhost;
 	void			 *ssl_context; /* the library's; NULL without TLS */
 } server;
-
-/* --- reading a request ------------------------------------------------------ */
-
-/* Where a header goes in a Request; `name` is for those that the library has no token for. */
-typedef struct HeaderPlace
-{
-	size_t		offset;
-	int			token;
-	const char *name;
-} HeaderPlace;
-
-static const HeaderPlace header_places[] = {
-	{offsetof(Request, host), WSI_TOKEN_HOST, NULL},
-	{offsetof(Request, origin), WSI_TOKEN_ORIGIN, NULL},
-	{offsetof(Request, cookie), WSI_TOKEN_HTTP_COOKIE, NULL},
-	{offsetof(Request, user_agent), WSI_TOKEN_HTTP_USER_AGENT, NULL},
-	{offsetof(Request, accept_encoding), WSI_TOKEN_HTTP_ACCEPT_ENCODING, NULL},
-	{offsetof(Request, if_none_match), WSI_TOKEN_HTTP_IF_NONE_MATCH, NULL},
-	{offsetof(Request, content_length), WSI_TOKEN_HTTP_CONTENT_LENGTH, NULL},
-	{offsetof(Request, transfer_encoding), WSI_TOKEN_HTTP_TRANSFER_ENCODING, NULL},
-	{offsetof(Request, websocket_key), WSI_TOKEN_KEY, NULL},
-	{offsetof(Request, websocket_version), WSI_TOKEN_VERSION, NULL},
-	{offsetof(Request, websocket_protocols), WSI_TOKEN_PROTOCOL, NULL},
-	{offsetof(Request, forwarded_for), WSI_TOKEN_X_FORWARDED_FOR, NULL},
-	{offsetof(Request, forwarded_proto), 0, "x-forwarded-proto:"},
-	{offsetof(Request, forwarded_host), 0, "x-forwarded-host:"},
-	{offsetof(Request, purpose), 0, "purpose:"},
-	{offsetof(Request, sec_purpose), 0, "sec-purpose:"},
-	{offsetof(Request, gpc), 0, "sec-gpc:"}};
-
-/* Copies one header behind *at; an absent or unreasonable one is empty. */
-static Text
-copy_header(struct lws *wsi, const HeaderPlace *place, char **at, const char *end)
-{
-	Text text = {*at, 0};
-	int	 room = (int) (end - *at);
-	int	 length;
-
-	if (place->name != NULL)
-		length = lws_hdr_custom_copy(wsi, *at, room, place->name, (int) strlen(place->name));
-	else
-		length = lws_hdr_copy(wsi, *at, room, (enum lws_token_indexes) place->token);
-	if (length > 0)
-	{
-		text.length = (uint16_t) length;
-		*at += length;
-	}
-	return text;
-}
-
-/*
- * Reads the request that the library holds; false when its method is none of
- * ours.  The texts are good until the next call.
- */
-static bool
-read_request(struct lws *wsi, Request *request)
-{
-	static char buffer[2 * HEADER_DATA_LIMIT];
-	char	   *at = buffer;
-	const char *end = buffer + sizeof buffer;
-	HeaderPlace path = {0, WSI_TOKEN_GET_URI, NULL};
-
-	*request = (Request){0};
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0)
-	{
-		request->post = true;
-		path.token = WSI_TOKEN_POST_URI;
-	}
-	request->path = copy_header(wsi, &path, &at, end);
-	if (request->path.length == 0)
-		return false;
-
-	for (size_t i = 0; i < sizeof header_places / sizeof header_places[0]; i++)
-	{
-		const HeaderPlace *place = &header_places[i];
-
-		*(Text *) ((char *) request + place->offset) = copy_header(wsi, place, &at, end);
-	}
-	request->repeated = lws_hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) > 0 ||
-						lws_hdr_fragment_length(wsi, WSI_TOKEN_ORIGIN, 1) > 0 ||
-						lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_COOKIE, 1) > 0;
-	return true;
-}
 
 /* --- HTTP ------------------------------------------------------------------- */
 
@@ -157,11 +74,12 @@ on_request(struct lws *wsi, Connection *connection)
 	Response response = {0};
 
 	callers_asked(server.listener, connection);
-	if (!read_request(wsi, &request))
+	if (!server_read_request(wsi, &request))
 	{
 		server.listener->counters[COUNT_REFUSED_REQUEST]++;
 		return -1;
 	}
+	server_read_visitor(wsi, server.listener->configuration.is.country_header, &request);
 	switch (http_request(server.listener, connection, &request, clock_now(), &response))
 	{
 		case HTTP_RESPOND:
@@ -222,7 +140,7 @@ on_upgrade(struct lws *wsi, Connection *connection)
 		server.listener->counters[COUNT_REFUSED_REQUEST]++;
 		return -1;
 	}
-	if (connection->note == NULL && read_request(wsi, &request))
+	if (connection->note == NULL && server_read_request(wsi, &request))
 		status = http_check_upgrade(server.listener, connection, &request, now);
 	if (status == 0)
 	{
@@ -261,13 +179,14 @@ on_add_headers(Connection *connection, struct lws_process_html_args *args)
 static int
 on_established(struct lws *wsi, Connection *connection)
 {
-	char user_agent[HEADER_DATA_LIMIT];
-	int	 length = lws_hdr_copy(wsi, user_agent, sizeof user_agent, WSI_TOKEN_HTTP_USER_AGENT);
-	Text text = {user_agent, (uint16_t) (length > 0 ? length : 0)};
+	Request request = {0};
+	Visitor visitor;
 
 	if (!connection->approved)
 		return -1;
-	socket_opened(server.listener, connection, text, clock_now());
+	server_read_visitor(wsi, server.listener->configuration.is.country_header, &request);
+	visitor = http_visitor(server.listener, connection, &request);
+	socket_opened(server.listener, connection, &visitor, clock_now());
 	cork(wsi, 0);
 	return 0;
 }

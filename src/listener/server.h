@@ -1,6 +1,6 @@
 /*
  * server.h
- *	  The door to libwebsockets: only server.c includes its header.
+ *	  The door to libwebsockets: only the files of the server include its header.
  *
  * The functions that name a connection do nothing once the library has let go
  * of it.

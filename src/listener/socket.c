@@ -117,7 +117,7 @@ give_up_busy(Listener *listener, Connection *connection, Micros now)
 }
 
 void
-socket_opened(Listener *listener, Connection *connection, Text user_agent, Moment now)
+socket_opened(Listener *listener, Connection *connection, const Visitor *visitor, Moment now)
 {
 	char reply[REPLY_LIMIT];
 
@@ -129,7 +129,7 @@ socket_opened(Listener *listener, Connection *connection, Text user_agent, Momen
 					   BURST_SECONDS * limits(listener)->message_rate, now.monotonic);
 	listener->counters[COUNT_UPGRADES]++;
 
-	if (!event_opened(listener, connection, false, user_agent, now.monotonic))
+	if (!event_opened(listener, connection, false, visitor, now.monotonic))
 	{
 		give_up_busy(listener, connection, now.monotonic);
 		return;

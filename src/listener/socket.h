@@ -20,7 +20,8 @@ typedef struct Chunk
 } Chunk;
 
 /* The handshake is done: announces the socket and says hello. */
-extern void socket_opened(Listener *listener, Connection *connection, Text user_agent, Moment now);
+extern void socket_opened(Listener *listener, Connection *connection, const Visitor *visitor,
+						  Moment now);
 
 /* Something came in. */
 extern void socket_received(Listener *listener, Connection *connection, const Chunk *chunk,

@@ -53,7 +53,7 @@ connections_free(Connections *connections)
 		return;
 	for (size_t i = 0;
 		 connections->rows != NULL && i < (size_t) connections->listeners * connections->slots; i++)
-		free(connections->rows[i].user_agent);
+		free(connections->rows[i].visitor_texts);
 	free(connections->of);
 	free(connections->rows);
 	free(connections);
@@ -70,36 +70,51 @@ row_of(const Connections *connections, uint16_t listener, ConnectionId id)
 	return &connections->rows[(size_t) listener * connections->slots + slot];
 }
 
-/* Without memory the connection has no user agent: it is only told of, never judged by. */
+/* Without memory there are no texts: they are only told of, never judged by. */
 static void
-keep_user_agent(Connection *row, Text agent)
+keep_visitor(Connection *row, const Visitor *visitor)
 {
-	char *copy = agent.length > 0 ? realloc(row->user_agent, agent.length) : NULL;
+	PackedVisitor packed = visitor_pack(visitor);
+	size_t		  size = visitor_size(packed);
+	char		 *texts = size > 0 ? realloc(row->visitor_texts, size) : NULL;
 
-	row->user_agent_length = copy != NULL ? agent.length : 0;
-	if (copy == NULL)
-		return;
-	memcpy(copy, agent.data, agent.length);
-	row->user_agent = copy;
+	if (texts != NULL)
+	{
+		visitor_copy_texts(visitor, texts);
+		row->visitor_texts = texts;
+	}
+	else
+		packed.user_agent_length = packed.browser_length = packed.browser_version_length =
+			packed.system_length = 0;
+	row->visitor = packed;
+}
+
+/* The limits again, although the record was decoded by them: what is kept relies on them. */
+static bool
+is_possible(const Visitor *visitor)
+{
+	return visitor->user_agent.length <= USER_AGENT_LIMIT &&
+		   visitor->browser.length <= AGENT_NAME_LIMIT &&
+		   visitor->browser_version.length <= AGENT_VERSION_LIMIT &&
+		   visitor->system.length <= AGENT_NAME_LIMIT &&
+		   (unsigned) visitor->device < DEVICE_CLASS_COUNT && country_is_valid(visitor->country);
 }
 
 bool
 connections_open(Connections *connections, uint16_t listener, const Event *event)
 {
 	Connection *row = row_of(connections, listener, event->connection);
-	Text		agent = event->u.opened.user_agent;
 
 	if (row == NULL || event->connection == 0 || row->open || row->id == event->connection ||
-		agent.length > USER_AGENT_LIMIT)
+		!is_possible(&event->u.opened.visitor))
 		return false;
 
 	row->id = event->connection;
 	row->open = true;
 	row->note = event->u.opened.note;
-	row->robot = event->u.opened.robot;
 	row->session = event->u.opened.session;
 	row->held = NO_SLOT;
-	keep_user_agent(row, agent);
+	keep_visitor(row, &event->u.opened.visitor);
 	if (CONNECTION_SLOT(row->id) >= connections->of[listener].reach)
 		connections->of[listener].reach = CONNECTION_SLOT(row->id) + 1;
 	return true;

@@ -14,14 +14,13 @@
 
 typedef struct Connection
 {
-	ConnectionId id; /* as it was opened last; 0 never */
-	bool		 open;
-	bool		 note; /* no socket: no view lives on it */
-	bool		 robot;
-	uint16_t	 user_agent_length;
-	uint32_t	 held; /* slot of the view that lives on it, or NO_SLOT */
-	Uuid		 session;
-	char		*user_agent; /* owned; kept until the slot is taken again */
+	ConnectionId  id; /* as it was opened last; 0 never */
+	bool		  open;
+	bool		  note; /* no socket: no view lives on it */
+	PackedVisitor visitor;
+	uint32_t	  held; /* slot of the view that lives on it, or NO_SLOT */
+	Uuid		  session;
+	char		 *visitor_texts; /* owned; kept until the slot is taken again; NULL: none */
 } Connection;
 
 typedef struct Connections Connections;
@@ -56,12 +55,10 @@ connection_close(Connection *connection)
 	connection->open = false;
 }
 
-static inline Text
-connection_user_agent(const Connection *connection)
+static inline Visitor
+connection_visitor(const Connection *connection)
 {
-	Text text = {connection->user_agent, connection->user_agent_length};
-
-	return text;
+	return visitor_unpack(connection->visitor, connection->visitor_texts);
 }
 
 #endif /* PAGEVIEWS_CONNECTIONS_H */

@@ -199,6 +199,15 @@ judge_waiting(Hearing *h, const ViewRow *row)
 	return judge_held(h, held_add(registry, &view, h->now));
 }
 
+/* The texts of a view that this message tells of; NULL when there is no memory. */
+static ViewTexts *
+describe(const Hearing *h)
+{
+	Visitor visitor = connection_visitor(h->connection);
+
+	return view_texts_new(&h->message->page, &visitor);
+}
+
 /* A `view` begins one that is neither held nor waiting. */
 static ViewVerdict
 begin(Hearing *h)
@@ -216,8 +225,7 @@ begin(Hearing *h)
 	if (verdict == VIEW_ACCEPTED)
 	{
 		if (held_has_slot(registry) && held_has_room(registry))
-			texts = view_texts_new(&message->page, connection_user_agent(h->connection),
-								   h->connection->robot);
+			texts = describe(h);
 		if (texts == NULL)
 			verdict = VIEW_REFUSED_BUSY;
 	}
@@ -254,8 +262,7 @@ take_leftover(Hearing *h)
 	if (verdict == VIEW_ACCEPTED)
 	{
 		if (held_has_room(registry))
-			texts = view_texts_new(&message->page, connection_user_agent(h->connection),
-								   h->connection->robot);
+			texts = describe(h);
 		if (texts == NULL)
 			verdict = VIEW_REFUSED_BUSY;
 	}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "storage/fd.h"
+#include "utils/formatting.h"
 #include "utils/memutils.h"
 
 #include "listener_config.h"
@@ -41,6 +42,15 @@ list_of(const char *setting)
 	}
 	*out = '\0';
 	return text_of(list);
+}
+
+/* "CF-IPCountry" -> "cf-ipcountry:", as the listener's library looks for it */
+static Text
+header_of(const char *setting)
+{
+	char *name = asc_tolower(setting, strlen(setting));
+
+	return text_of(*name != '\0' ? psprintf("%s:", name) : "");
 }
 
 /*
@@ -165,6 +175,7 @@ listener_config_make(ListenerConfig *config)
 	config->allowed_origins = list_of(setting_allowed_origins);
 	config->trusted_proxies = list_of(setting_trusted_proxies);
 	config->query_parameters = list_of(setting_keep_query_parameters);
+	config->country_header = header_of(setting_country_header);
 	config->cookie_name = text_of(pstrdup(setting_cookie_name));
 	config->cookie_max_age = setting_cookie_max_age;
 	config->identity = (Identity) setting_identity;

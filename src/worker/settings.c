@@ -18,11 +18,13 @@
 
 char *setting_allowed_origins;
 int	  setting_batch_size;
+int	  setting_bounce_engagement;
 int	  setting_checkpoint_interval;
 int	  setting_collector;
 int	  setting_cookie_max_age;
 char *setting_cookie_name;
 int	  setting_cookie_samesite;
+char *setting_country_header;
 char *setting_database;
 bool  setting_demo;
 int	  setting_flush_interval;
@@ -58,6 +60,7 @@ char *setting_trusted_proxies;
 char *setting_unix_socket;
 char *setting_unix_socket_group;
 int	  setting_unix_socket_permissions;
+int	  setting_visit_timeout;
 int	  setting_write_timeout;
 
 static const struct config_enum_entry samesite_options[] = {{"lax", SAMESITE_LAX, false},
@@ -273,6 +276,17 @@ check_cookie_name(char **value, void **extra, GucSource source)
 	return false;
 }
 
+/* The name of a header. */
+static bool
+check_country_header(char **value, void **extra, GucSource source)
+{
+	if (strlen(*value) <= COUNTRY_HEADER_LIMIT &&
+		all_of(*value, strlen(*value), LETTERS_AND_DIGITS "-"))
+		return true;
+	GUC_check_errdetail("The name has at most %d letters, digits and \"-\".", COUNTRY_HEADER_LIMIT);
+	return false;
+}
+
 static bool
 check_unix_socket(char **value, void **extra, GucSource source)
 {
@@ -461,6 +475,10 @@ define_listener_settings(void)
 	DefineCustomEnumVariable(
 		"pageviews.ssl_min_protocol_version", "Oldest TLS version that is accepted.", NULL,
 		&setting_ssl_min_protocol_version, TLS_1_2, tls_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_string("pageviews.country_header",
+				  "Header in which a trusted proxy names the visitor's country.",
+				  "Such as CF-IPCountry, two letters. Empty is none.", &setting_country_header, "",
+				  PGC_SIGHUP, 0, check_country_header);
 	define_string(
 		"pageviews.trusted_proxies",
 		"Addresses and networks whose X-Forwarded-For, -Proto and -Host headers are believed.",
@@ -499,6 +517,19 @@ define_store_settings(void)
 			   &setting_write_timeout, 2000, 50, 60000, PGC_SIGHUP, GUC_UNIT_MS, NULL);
 }
 
+/* What the reports call a visit, and a bounce. */
+static void
+define_report_settings(void)
+{
+	define_int("pageviews.bounce_engagement",
+			   "Engagement from which on a visit of one view is no bounce.",
+			   "0: no visit is a bounce.", &setting_bounce_engagement, 10000, 0, 3600000,
+			   PGC_SIGHUP, GUC_UNIT_MS, NULL);
+	define_int("pageviews.visit_timeout",
+			   "Pause between two views of a session after which another visit begins.", NULL,
+			   &setting_visit_timeout, 1800, 1, 86400, PGC_SIGHUP, GUC_UNIT_S, NULL);
+}
+
 void
 settings_init(void)
 {
@@ -507,5 +538,6 @@ settings_init(void)
 	define_limit_settings();
 	define_unix_socket_settings();
 	define_store_settings();
+	define_report_settings();
 	MarkGUCPrefixReserved("pageviews");
 }

@@ -14,11 +14,13 @@
 
 extern char *setting_allowed_origins;	  /* "" means same host only */
 extern int	 setting_batch_size;		  /* rows a transaction */
+extern int	 setting_bounce_engagement;	  /* ms, 0: none is a bounce */
 extern int	 setting_checkpoint_interval; /* ms */
 extern int	 setting_collector;			  /* 0: from the system identifier */
 extern int	 setting_cookie_max_age;	  /* s */
 extern char *setting_cookie_name;
 extern int	 setting_cookie_samesite; /* SameSite */
+extern char *setting_country_header;  /* "": none */
 extern char *setting_database;
 extern bool	 setting_demo;
 extern int	 setting_flush_interval;	/* ms */
@@ -54,6 +56,7 @@ extern char *setting_trusted_proxies;
 extern char *setting_unix_socket;		/* path; "": none */
 extern char *setting_unix_socket_group; /* "": the server's own */
 extern int	 setting_unix_socket_permissions;
+extern int	 setting_visit_timeout; /* s */
 extern int	 setting_write_timeout; /* ms */
 
 /* Defines them all; called once from _PG_init. */

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
+#include "storage/latch.h"
 
 #include "../common/clock.h"
 #include "sockets.h"
@@ -50,6 +51,51 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+
+static volatile sig_atomic_t child_died = false;
+static volatile Micros		 child_died_at = 0; /* 0: none since spawn_deaths_seen() */
+
+static void
+handle_sigchld(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	if (child_died_at == 0)
+		child_died_at = clock_monotonic();
+	child_died = true;
+	SetLatch(MyLatch);
+	errno = saved;
+}
+
+void
+spawn_watch(void)
+{
+	pqsignal(SIGCHLD, handle_sigchld);
+}
+
+bool
+spawn_child_died(void)
+{
+	bool died = child_died;
+
+	if (died)
+		child_died = false;
+	return died;
+}
+
+int64
+spawn_death(int64 now)
+{
+	Micros died_at = child_died_at;
+
+	return died_at != 0 && died_at < now ? died_at : now;
+}
+
+void
+spawn_deaths_seen(void)
+{
+	child_died_at = 0;
+}
 
 const char *
 spawn_program(void)

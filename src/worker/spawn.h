@@ -21,6 +21,16 @@ extern pid_t spawn_listener(const int *sockets, int count, uint32 connections, i
  */
 extern bool spawn_reap(pid_t child, int64 patience, int *status);
 
+/*
+ * Deaths are noticed by a SIGCHLD handler, from spawn_watch() on, also while this
+ * process waits for the database.  spawn_death() is when the first child died since
+ * spawn_deaths_seen(); `now` (monotonic, as it is) when none did, or not before.
+ */
+extern void	 spawn_watch(void);
+extern bool	 spawn_child_died(void); /* since the last call */
+extern int64 spawn_death(int64 now);
+extern void	 spawn_deaths_seen(void);
+
 /* Where the program is installed. */
 extern const char *spawn_program(void);
 

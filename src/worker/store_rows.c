@@ -115,12 +115,22 @@ typedef enum SessionColumn
 	SESSION_USER_AGENT,
 	SESSION_LANGUAGE,
 	SESSION_TIME_ZONE,
+	SESSION_BROWSER,
+	SESSION_BROWSER_VERSION,
+	SESSION_SYSTEM,
+	SESSION_DEVICE,
+	SESSION_COUNTRY,
 	SESSION_ROBOT,
 	SESSION_COLUMN_COUNT
 } SessionColumn;
 
-static const Oid session_types[SESSION_COLUMN_COUNT] = {UUIDOID, TIMESTAMPTZOID, INT4OID, INT4OID,
-														TEXTOID, TEXTOID,		 TEXTOID, BOOLOID};
+static const Oid session_types[SESSION_COLUMN_COUNT] = {
+	UUIDOID, TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID,
+	TEXTOID, TEXTOID,		 TEXTOID, TEXTOID, TEXTOID, BOOLOID};
+
+/* DEVICE_UNKNOWN is NULL. */
+static const char *const device_names[DEVICE_CLASS_COUNT] = {"",   "desktop", "mobile", "tablet",
+															 "tv", "console", "bot"};
 
 /*
  * A view keeps the session, site, path and navigation that it began with.  The
@@ -149,8 +159,9 @@ static const char view_query[] =
 
 static const char sessions_query[] =
 	"INSERT INTO pageviews.sessions AS stored"
-	" (session_id, created_at, screen_width, screen_height, user_agent, language, time_zone, robot) "
-	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) "
+	" (session_id, created_at, screen_width, screen_height, user_agent, language, time_zone,"
+	" browser, browser_version, system, device, country, robot) "
+	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
 	"ON CONFLICT (session_id) DO UPDATE SET robot = true WHERE excluded.robot AND NOT stored.robot";
 
 /* --- columns --------------------------------------------------------------- */
@@ -282,7 +293,7 @@ first_of_sessions(const Batch *batch, uint32_t *first, bool *robots)
 			table[slot] = i + 1;
 			first[count++] = i;
 		}
-		if (batch->rows[i]->texts->robot)
+		if (batch->rows[i]->texts->visitor.robot)
 			robots[table[slot] - 1] = true;
 	}
 	return count;
@@ -303,6 +314,7 @@ write_sessions(const Batch *batch)
 	{
 		const ViewRow		  *row = batch->rows[first[i]];
 		const PageDescription *page = &row->texts->page;
+		Visitor				   visitor = view_texts_visitor(row->texts);
 
 		set_value(&columns[SESSION_ID], i, PointerGetDatum(row->session.bytes));
 		set_value(&columns[SESSION_CREATED], i, TimestampTzGetDatum(timestamp_of(row->started_at)));
@@ -310,9 +322,15 @@ write_sessions(const Batch *batch)
 			set_value(&columns[SESSION_WIDTH], i, Int32GetDatum(page->screen_width));
 		if (page->screen_height > 0)
 			set_value(&columns[SESSION_HEIGHT], i, Int32GetDatum(page->screen_height));
-		set_text(&columns[SESSION_USER_AGENT], i, row->texts->user_agent);
+		set_text(&columns[SESSION_USER_AGENT], i, visitor.user_agent);
 		set_text(&columns[SESSION_LANGUAGE], i, page->language);
 		set_text(&columns[SESSION_TIME_ZONE], i, page->time_zone);
+		set_text(&columns[SESSION_BROWSER], i, visitor.browser);
+		set_text(&columns[SESSION_BROWSER_VERSION], i, visitor.browser_version);
+		set_text(&columns[SESSION_SYSTEM], i, visitor.system);
+		set_text(&columns[SESSION_DEVICE], i, text_of(device_names[visitor.device]));
+		if (visitor.country[0] != '\0')
+			set_text(&columns[SESSION_COUNTRY], i, (Text){visitor.country, COUNTRY_LENGTH});
 		set_value(&columns[SESSION_ROBOT], i, BoolGetDatum(robots[first[i]]));
 	}
 	make_arrays(columns, SESSION_COLUMN_COUNT, count, types, arguments);

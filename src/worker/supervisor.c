@@ -84,18 +84,6 @@ static Micros		  turn_ended = 0;
 static WaitEventSet *wait_set = NULL;
 static bool			 wait_set_stale = true;
 
-static volatile sig_atomic_t child_died = false;
-
-static void
-handle_sigchld(SIGNAL_ARGS)
-{
-	int saved = errno;
-
-	child_died = true;
-	SetLatch(MyLatch);
-	errno = saved;
-}
-
 void
 supervisor_init(uint16_t count, uint32_t connections, const SupervisorHooks *given)
 {
@@ -103,7 +91,7 @@ supervisor_init(uint16_t count, uint32_t connections, const SupervisorHooks *giv
 	listener_count = count;
 	connections_each = connections;
 	hooks = *given;
-	pqsignal(SIGCHLD, handle_sigchld);
+	spawn_watch();
 }
 
 /* --- death ---------------------------------------------------------------- */
@@ -150,6 +138,13 @@ static void
 bury(uint16_t index, const char *why, Micros now)
 {
 	bury_since(index, why, now, now);
+}
+
+/* One that is found dead, perhaps after a long wait of ours for the database. */
+static void
+bury_dead(uint16_t index, const char *why, Micros now)
+{
+	bury_since(index, why, Max(spawn_death(now), listeners[index].last_word_at), now);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -301,9 +296,13 @@ read_channel(uint16_t index, Micros now)
 {
 	Reading reading = {index, now, NULL};
 
-	if (channel_read(listeners[index].channel, READ_BUDGET, take_record, &reading) ==
+	if (channel_read(listeners[index].channel, READ_BUDGET, take_record, &reading) !=
 		CHANNEL_CLOSED)
-		bury(index, reading.fault ? reading.fault : "it closed its channel", now);
+		return;
+	if (reading.fault)
+		bury(index, reading.fault, now);
+	else
+		bury_dead(index, "it closed its channel", now);
 }
 
 /* --- the turn ------------------------------------------------------------- */
@@ -342,9 +341,8 @@ heartbeat(uint16_t index, Micros now)
 static void
 notice_deaths(void)
 {
-	if (!child_died)
+	if (!spawn_child_died())
 		return;
-	child_died = false;
 
 	for (uint16_t i = 0; i < listener_count; i++)
 	{
@@ -369,9 +367,10 @@ notice_deaths(void)
 
 			read_channel(i, now);
 			if (listeners[i].channel != NULL)
-				bury(i, "it died", now);
+				bury_dead(i, "it died", now);
 		}
 	}
+	spawn_deaths_seen();
 }
 
 void
@@ -506,7 +505,7 @@ supervisor_flush(void)
 			/* Its last words may still be there to be read. */
 			read_channel(i, clock_monotonic());
 			if (listeners[i].channel != NULL)
-				bury(i, "it closed its channel", clock_monotonic());
+				bury_dead(i, "it closed its channel", clock_monotonic());
 		}
 	}
 	turn_ended = clock_monotonic();

@@ -12,14 +12,13 @@
 
 /* --- texts ---------------------------------------------------------------- */
 
-#define PAGE_TEXT_COUNT (8 + 2 * PROPERTY_COUNT_LIMIT + 1)
+#define PAGE_TEXT_COUNT (8 + 2 * PROPERTY_COUNT_LIMIT)
 
-/* Lists every text of a page and its visitor, for a copy to move; returns how many. */
+/* Lists every text of a page, for a copy to move; returns how many. */
 static int
-list_texts(ViewTexts *texts, Text **list)
+list_texts(PageDescription *page, Text **list)
 {
-	PageDescription *page = &texts->page;
-	int				 count = 0;
+	int count = 0;
 
 	list[count++] = &page->site;
 	list[count++] = &page->path;
@@ -34,14 +33,13 @@ list_texts(ViewTexts *texts, Text **list)
 		list[count++] = &page->properties[i].key;
 		list[count++] = &page->properties[i].string;
 	}
-	list[count++] = &texts->user_agent;
 	return count;
 }
 
 ViewTexts *
-view_texts_new(const PageDescription *page, Text user_agent, bool robot)
+view_texts_new(const PageDescription *page, const Visitor *visitor)
 {
-	ViewTexts  header = {.references = 1, .page = *page, .user_agent = user_agent, .robot = robot};
+	ViewTexts  header = {.references = 1, .page = *page, .visitor = visitor_pack(visitor)};
 	Text	  *list[PAGE_TEXT_COUNT];
 	ViewTexts *texts;
 	size_t	   used;
@@ -53,8 +51,8 @@ view_texts_new(const PageDescription *page, Text user_agent, bool robot)
 		header.page.property_count = PROPERTY_COUNT_LIMIT;
 	used = offsetof(ViewTexts, page.properties) +
 		   header.page.property_count * sizeof header.page.properties[0];
-	size = used;
-	count = list_texts(&header, list);
+	size = used + visitor_size(header.visitor);
+	count = list_texts(&header.page, list);
 	for (int i = 0; i < count; i++)
 		size += list[i]->length;
 	texts = malloc(size);
@@ -69,6 +67,8 @@ view_texts_new(const PageDescription *page, Text user_agent, bool robot)
 		list[i]->data = at;
 		at += list[i]->length;
 	}
+	visitor_copy_texts(visitor, at);
+	header.visitor_texts = at;
 	memcpy(texts, &header, used);
 	return texts;
 }
@@ -99,6 +99,7 @@ void
 view_describe(View *view, const PageDescription *page)
 {
 	const PageDescription *first = &view->texts->page;
+	Visitor				   visitor = view_texts_visitor(view->texts);
 	PageDescription		   merged = *page;
 	ViewTexts			  *texts;
 
@@ -123,7 +124,7 @@ view_describe(View *view, const PageDescription *page)
 			   first->property_count * sizeof merged.properties[0]);
 	}
 
-	texts = view_texts_new(&merged, view->texts->user_agent, view->texts->robot);
+	texts = view_texts_new(&merged, &visitor);
 	if (texts == NULL)
 		return;
 	view_texts_release(view->texts);

@@ -49,15 +49,22 @@ typedef enum RevisionRank
 typedef struct ViewTexts
 {
 	uint32_t		references;
-	Text			user_agent;
-	bool			robot; /* its session is a robot's */
-	PageDescription page;  /* last, as its `properties` are in it */
+	PackedVisitor	visitor;
+	const char	   *visitor_texts;
+	PageDescription page; /* last, as its `properties` are in it */
 } ViewTexts;
 
 /* Copies what the slices point to; NULL when there is no memory. References: 1. */
-extern ViewTexts *view_texts_new(const PageDescription *page, Text user_agent, bool robot);
+extern ViewTexts *view_texts_new(const PageDescription *page, const Visitor *visitor);
 extern ViewTexts *view_texts_share(ViewTexts *texts);
 extern void		  view_texts_release(ViewTexts *texts); /* NULL is allowed */
+
+/* Who views it, as the texts live. */
+static inline Visitor
+view_texts_visitor(const ViewTexts *texts)
+{
+	return visitor_unpack(texts->visitor, texts->visitor_texts);
+}
 
 /*
  * Where an answer about a view goes: a connection of a listener.  A listener that

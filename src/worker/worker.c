@@ -397,6 +397,24 @@ handle_sigterm(SIGNAL_ARGS)
 	errno = saved;
 }
 
+/* Whoever reads in the log that there is no such database learns who wants it, and why. */
+static void
+tell_who_connects(void *argument)
+{
+	errcontext("pageviews worker, which stores views in the database of pageviews.database, \"%s\"",
+			   setting_database);
+}
+
+static void
+connect_to_database(void)
+{
+	ErrorContextCallback callback = {error_context_stack, tell_who_connects, NULL};
+
+	error_context_stack = &callback;
+	BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
+	error_context_stack = callback.previous;
+}
+
 void
 pageviews_worker_main(Datum argument)
 {
@@ -404,7 +422,7 @@ pageviews_worker_main(Datum argument)
 	pqsignal(SIGTERM, handle_sigterm);
 	BackgroundWorkerUnblockSignals();
 
-	BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
+	connect_to_database();
 	pgstat_report_appname("pageviews worker");
 	set_up();
 	ereport(LOG, (errmsg("pageviews worker started for database \"%s\", port %d", setting_database,

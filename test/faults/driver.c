@@ -15,6 +15,7 @@
  *	  --mischief N	of a hundred messages so many go twice, late, out of order, or on
  *					another way
  *	  --marked N	of a hundred views so many say SPOIL0 or SPOILF in their titles
+ *	  --older MS	views have been looked at for up to so long before they are told of
  *
  * SIGUSR1 resets half of the sockets.  The ledger has a line a view: id, true
  * visible ms, last n, acked, stored, ended by its visitor, gone for good, ms
@@ -52,14 +53,20 @@ on_usr1(int signal)
 static bool
 read_options(int argc, char **argv, const char **path, long *seconds, long *patience)
 {
-	static const struct option options[] = {
-		{"port", required_argument, NULL, 'p'},		{"ledger", required_argument, NULL, 'l'},
-		{"visitors", required_argument, NULL, 'v'}, {"seconds", required_argument, NULL, 's'},
-		{"patience", required_argument, NULL, 'w'}, {"backoff", required_argument, NULL, 'b'},
-		{"seed", required_argument, NULL, 'r'},		{"via", required_argument, NULL, 'i'},
-		{"skew", required_argument, NULL, 'k'},		{"mischief", required_argument, NULL, 'm'},
-		{"marked", required_argument, NULL, 'x'},	{NULL, 0, NULL, 0}};
-	int option;
+	static const struct option options[] = {{"port", required_argument, NULL, 'p'},
+											{"ledger", required_argument, NULL, 'l'},
+											{"visitors", required_argument, NULL, 'v'},
+											{"seconds", required_argument, NULL, 's'},
+											{"patience", required_argument, NULL, 'w'},
+											{"backoff", required_argument, NULL, 'b'},
+											{"seed", required_argument, NULL, 'r'},
+											{"via", required_argument, NULL, 'i'},
+											{"skew", required_argument, NULL, 'k'},
+											{"mischief", required_argument, NULL, 'm'},
+											{"marked", required_argument, NULL, 'x'},
+											{"older", required_argument, NULL, 'o'},
+											{NULL, 0, NULL, 0}};
+	int						   option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 	{
@@ -97,6 +104,9 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 				break;
 			case 'x':
 				rules.marked = atol(optarg);
+				break;
+			case 'o':
+				rules.older_ms = atol(optarg);
 				break;
 			default:
 				return false;

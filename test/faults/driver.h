@@ -118,6 +118,7 @@ typedef struct Rules
 	long skew_ms;  /* the visitors' clocks are off by up to this; -1: the server's is right, too */
 	long mischief; /* of a hundred messages so many go another way than they should */
 	long marked;   /* of a hundred views so many have a mark in their texts */
+	long older_ms; /* a view has been looked at for up to so long when it begins here */
 	uint64_t seed;
 	int64_t	 until;	   /* when no new view begins any more */
 	bool	 settling; /* that is now */

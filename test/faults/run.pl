@@ -34,7 +34,7 @@ use Time::HiRes qw(time sleep);
 
 use constant SHORT => 5;
 
-my %o = (visitors => 150);
+my %o = (visitors => 200);
 my @repeated;
 
 # Ends before anything began.

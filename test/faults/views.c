@@ -23,6 +23,11 @@ view_new(Visitor *v, int64_t now)
 		view->mark = visitor_roll(v, 2) ? "SPOIL0" : "SPOILF";
 	view->page = v->number;
 	view->born = view->since = view->reported = view->heard = now;
+	if (rules.older_ms > 0)
+	{
+		view->visible = (int64_t) visitor_roll(v, (uint64_t) rules.older_ms * 1000);
+		view->born -= view->visible;
+	}
 	view_stamp(v, view);
 	view->shown = true;
 	view->earlier = ledger;

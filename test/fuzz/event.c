@@ -18,7 +18,12 @@ check_event(const Event *event)
 				FUZZ_CHECK((signed char) event->u.log.text.data[i] >= ' ');
 			break;
 		case EVENT_OPENED:
-			FUZZ_CHECK(is_storable(event->u.opened.user_agent, USER_AGENT_LIMIT));
+			FUZZ_CHECK(is_storable(event->u.opened.visitor.user_agent, USER_AGENT_LIMIT));
+			FUZZ_CHECK(is_storable(event->u.opened.visitor.browser, AGENT_NAME_LIMIT));
+			FUZZ_CHECK(is_storable(event->u.opened.visitor.browser_version, AGENT_VERSION_LIMIT));
+			FUZZ_CHECK(is_storable(event->u.opened.visitor.system, AGENT_NAME_LIMIT));
+			FUZZ_CHECK((unsigned) event->u.opened.visitor.device < DEVICE_CLASS_COUNT);
+			FUZZ_CHECK(country_is_valid(event->u.opened.visitor.country));
 			break;
 		case EVENT_MESSAGE:
 			FUZZ_CHECK(event->u.message.covered >= 0);

@@ -136,6 +136,7 @@ play(View *view, Input *input, WallMillis oldest)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	Visitor			nobody = {0};
 	Input			input = {data, size};
 	PageDescription page = {.site = text_of("example.com"), .path = text_of("/")};
 	Uuid			session = {{1}};
@@ -154,7 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	message = next_message(&input, &id);
 	message.kind = MESSAGE_VIEW;
-	view_begin(&view, &message, &session, view_texts_new(&page, text_of("agent"), false),
+	view_begin(&view, &message, &session, view_texts_new(&page, &nobody),
 			   view_origin(&id, now.monotonic, now), now.monotonic, now);
 	FUZZ_CHECK(view.phase == VIEW_OPEN && view.n == message.n);
 	/* Whose clock is ahead counts from when the server first heard of it. */

@@ -94,6 +94,32 @@ $back->say_view($view, 'view', visible => 500);
 $back->end_view($view, visible => 600);
 is($node->row($view->{view})->{engagement_ms}, 600, '... and its view is complete');
 
+# --- one that dies while the worker waits for the database -----------------------------------
+
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(6); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON pageviews.views FOR EACH ROW WHEN (NEW.path = '/slow') EXECUTE FUNCTION public.slow();
+SQL
+$node->set_now(write_timeout => '20s');
+Pageviews::Cluster::eventually('the worker is patient', 60, sub { $node->value('SHOW pageviews.write_timeout') eq '20s' });
+my ($gone, $slow) = ($node->visitor, $node->visitor);
+my $waits = $slow->begin('/slow');
+my $begun = time;
+my $seen = $gone->begin('/gone');
+
+$slow->send_message(Pageviews::Client::message($waits, 'end', reason => 'closed', visible => 1));
+$node->becomes("SELECT count(*) = 1 FROM pg_stat_activity WHERE pid = $worker AND wait_event = 'PgSleep'", 'the worker waits for the database');
+kill 'KILL', Pageviews::Cluster::children_of($worker);
+my $alive = 1000 * (time - $begun);
+my $lost = $node->ended_row($seen->{view});
+
+is(($lost // {})->{end_reason}, 'lost', 'meanwhile the listener dies: its view is stored');
+cmp_ok(($lost // {})->{engagement_ms} // 1e9, '<', $alive + 2500, '... and counted until then, not until the worker looked');
+$node->wait_ready;
+$node->safe_psql('postgres', 'DROP FUNCTION public.slow() CASCADE');
+$node->set_now(write_timeout => '2s');
+
 # --- one that keeps dying -----------------------------------------------------------------
 
 $mark = $node->log_end;

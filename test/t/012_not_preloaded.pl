@@ -1,6 +1,6 @@
 # Without shared_preload_libraries the extension can be made and its tables and
 # reports used; what needs the worker says what is missing.  With it and without a
-# port nobody listens.
+# port nobody listens.  A worker without a database says which one it lacks.
 
 use strict;
 use warnings FATAL => 'all';
@@ -45,5 +45,16 @@ $node->restart;
 is($node->value('SHOW pageviews.port') . ' ' . $node->value('SHOW pageviews.unix_socket'), '0 ', 'no port is the default');
 is($node->worker_pid, 0, '... where nobody listens');
 is($node->value('SHOW pageviews.listen_addresses'), 'localhost', 'and with a port, only this machine is listened to by default');
+$node->stop;
+
+# Preloaded for a database that nobody has made yet: the log tells who waits for it, and it is not waited for in vain.
+$node->set(database => 'app', port => $node->web);
+my $mark = $node->log_end;
+
+$node->start;
+$node->logged(qr/FATAL: .*"app" does not exist\n.*CONTEXT: .*pageviews\.database/, $mark, 'the log tells which database is missing, and for whom');
+$node->safe_psql('postgres', 'CREATE DATABASE app');
+$node->safe_psql('app', 'CREATE EXTENSION pageviews');
+$node->wait_ready;
 $node->stop;
 done_testing();

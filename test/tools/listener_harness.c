@@ -20,6 +20,7 @@
  *	  -m			mute: no answers			-q			do not print messages and connections
  *	  -I N			identity (0 cookie, 1 daily, 2 none)
  *	  -R N			robots (0 mark, 1 refuse, 2 keep)
+ *	  -C NAME:		country header, lower case
  *	  -l NAME=N		a limit of PeerLimits		-u PATH		a Unix socket instead of a port
  *
  * Lines on its standard input are commands: busy, take, mute, speak, configure
@@ -126,6 +127,22 @@ print_message(const Event *event)
 }
 
 static void
+print_opened(const Event *event)
+{
+	const Visitor *visitor = &event->u.opened.visitor;
+	char		   session[UUID_TEXT_LENGTH + 1];
+
+	uuid_format(&event->u.opened.session, session);
+	printf("opened %" PRIu64 " session=%s note=%d robot=%d agent=%.*s\n", event->connection,
+		   session, event->u.opened.note, visitor->robot, visitor->user_agent.length,
+		   visitor->user_agent.data);
+	printf("visitor %" PRIu64 " browser=%.*s version=%.*s system=%.*s device=%d country=%.2s\n",
+		   event->connection, visitor->browser.length, visitor->browser.data,
+		   visitor->browser_version.length, visitor->browser_version.data, visitor->system.length,
+		   visitor->system.data, (int) visitor->device, visitor->country);
+}
+
+static void
 answer_message(const Event *event)
 {
 	Command command = {.type = COMMAND_ACK,
@@ -144,7 +161,6 @@ static bool
 take_event(void *context, const uint8_t *body, size_t length)
 {
 	static Event event;
-	char		 session[UUID_TEXT_LENGTH + 1];
 
 	(void) context;
 	if (!event_decode(body, length, &event))
@@ -170,11 +186,8 @@ take_event(void *context, const uint8_t *body, size_t length)
 				   event.u.log.text.data);
 			break;
 		case EVENT_OPENED:
-			uuid_format(&event.u.opened.session, session);
 			if (!quiet)
-				printf("opened %" PRIu64 " session=%s note=%d robot=%d agent=%.*s\n",
-					   event.connection, session, event.u.opened.note, event.u.opened.robot,
-					   event.u.opened.user_agent.length, event.u.opened.user_agent.data);
+				print_opened(&event);
 			break;
 		case EVENT_MESSAGE:
 			if (!quiet)
@@ -398,7 +411,7 @@ main(int argc, char **argv)
 	setvbuf(stdin, NULL, _IONBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	set_defaults();
-	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:R:gdSmq")) != -1)
+	while ((option = getopt(argc, argv, "+p:o:c:a:i:x:k:r:T:s:l:u:I:R:C:gdSmq")) != -1)
 	{
 		switch (option)
 		{
@@ -440,6 +453,9 @@ main(int argc, char **argv)
 				break;
 			case 'R':
 				config.robots = (RobotPolicy) atoi(optarg);
+				break;
+			case 'C':
+				config.country_header = text_of(optarg);
 				break;
 			case 'u':
 				unix_path = optarg;

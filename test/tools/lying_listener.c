@@ -73,7 +73,7 @@ say_opened(ConnectionId connection, bool bent)
 
 	for (size_t i = 0; i < sizeof event.u.opened.session.bytes; i++)
 		event.u.opened.session.bytes[i] = (uint8_t) draw();
-	event.u.opened.user_agent = text_of("liar");
+	event.u.opened.visitor.user_agent = text_of("liar");
 	say(&event, bent);
 }
 

@@ -80,6 +80,7 @@ static inline void
 compare_texts(const ViewTexts *texts, const ModelPage *expected, int i)
 {
 	const PageDescription *page = &texts->page;
+	Visitor				   visitor = view_texts_visitor(texts);
 
 	expect(number_of(page->path), expected->path, "path", i);
 	expect(number_of(page->title), expected->title, "title", i);
@@ -88,7 +89,8 @@ compare_texts(const ViewTexts *texts, const ModelPage *expected, int i)
 	expect(page->screen_width, expected->width, "screen width", i);
 	expect(page->property_count == 0 ? 0 : number_of(page->properties[0].string),
 		   expected->property, "property", i);
-	expect(number_of(texts->user_agent), expected->agent, "user agent", i);
+	expect(number_of(visitor.user_agent), expected->agent, "user agent", i);
+	expect(number_of(visitor.system), expected->agent, "system", i);
 }
 
 static inline void

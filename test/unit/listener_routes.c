@@ -371,6 +371,61 @@ TEST(who_comes_by_the_unix_socket_is_a_proxy)
 	CHECK_BYTES(accepted[0]->site, accepted[0]->site_length, "www.example.com", 15);
 }
 
+/* "browser|system|country" of who upgrades with this cookie and these hints. */
+static const char *
+visitor_with(const char *peer, const char *cookie, const char *brands, const char *country)
+{
+	static char text[256];
+	Connection *connection = connect_from(peer);
+	Request		request = upgrade();
+	Visitor		visitor;
+
+	request.cookie = text_of(cookie);
+	request.user_agent = text_of("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 "
+								 "(KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36");
+	request.brands = text_of(brands);
+	request.country = text_of(country);
+	CHECK_INT(http_check_upgrade(&listener, connection, &request, now), 0);
+	visitor = http_visitor(&listener, connection, &request);
+	snprintf(text, sizeof text, "%.*s|%.*s|%.2s", visitor.browser.length, visitor.browser.data,
+			 visitor.system.length, visitor.system.data, visitor.country);
+	callers_release(&listener, connection);
+	return text;
+}
+
+TEST(hints_that_came_with_the_script_serve_the_socket_with_its_cookie)
+{
+	Request		request = get("/_view/client.js");
+	Connection *connection;
+	char		cookie[200];
+	const char *line;
+
+	start(NULL);
+	connection = connect_from("192.0.2.1");
+	request.brands = text_of("\"Brave\";v=\"131\"");
+	request.platform = text_of("\"macOS\"");
+	CHECK_INT(ask(connection, &request), HTTP_RESPOND);
+	line = memmem(response_bytes(&response), response.length, "Set-Cookie: ", 12);
+	REQUIRE(line != NULL);
+	snprintf(cookie, sizeof cookie, "%.*s", (int) strcspn(line + 12, ";"), line + 12);
+	callers_release(&listener, connection);
+
+	CHECK_STRING(visitor_with("192.0.2.1", cookie, "", ""), "Brave|Mac OS X|");
+	CHECK_STRING(visitor_with("192.0.2.1", cookie, "\"Vivaldi\";v=\"7\"", ""), "Vivaldi|Windows|");
+	CHECK_STRING(visitor_with("192.0.2.1", "", "", ""), "Chrome|Windows|");
+}
+
+TEST(only_a_trusted_proxy_is_believed_about_the_country)
+{
+	start(NULL);
+	CHECK_STRING(visitor_with("10.0.0.1", "", "", "CH"), "Chrome|Windows|CH");
+	CHECK_STRING(visitor_with("10.0.0.1", "", "", " ch"), "Chrome|Windows|CH");
+	CHECK_STRING(visitor_with("10.0.0.1", "", "", "T1"), "Chrome|Windows|");
+	CHECK_STRING(visitor_with("10.0.0.1", "", "", "XX"), "Chrome|Windows|");
+	CHECK_STRING(visitor_with("10.0.0.1", "", "", "CHE"), "Chrome|Windows|");
+	CHECK_STRING(visitor_with("192.0.2.1", "", "", "CH"), "Chrome|Windows|");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -391,6 +446,8 @@ main(int argc, char **argv)
 	RUN(who_does_not_ask_in_time_is_hung_up_on);
 	RUN(an_address_that_calls_too_often_is_not_let_in);
 	RUN(who_comes_by_the_unix_socket_is_a_proxy);
+	RUN(hints_that_came_with_the_script_serve_the_socket_with_its_cookie);
+	RUN(only_a_trusted_proxy_is_believed_about_the_country);
 	start(NULL);
 	return unit_finish();
 }

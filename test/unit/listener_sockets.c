@@ -10,9 +10,12 @@ open_socket(void)
 {
 	Connection *connection = connect_from("192.0.2.1");
 	Request		request = upgrade();
+	Visitor		visitor;
 
+	request.user_agent = text_of("Agent\n1");
 	CHECK_INT(http_check_upgrade(&listener, connection, &request, now), 0);
-	socket_opened(&listener, connection, text_of("Agent\n1"), now);
+	visitor = http_visitor(&listener, connection, &request);
+	socket_opened(&listener, connection, &visitor, now);
 	return connection;
 }
 

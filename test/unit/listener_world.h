@@ -140,6 +140,8 @@ start(const char *origins)
 		address_table_free(listener.addresses);
 		rate_table_free(listener.rates);
 		rate_table_free(listener.sessions);
+		agents_free(listener.agents);
+		hint_table_free(listener.hints);
 		robots_free(listener.robots);
 		free(listener.connections.slots);
 		free(listener.connections.free_slots);
@@ -160,6 +162,8 @@ start(const char *origins)
 	listener.rates = rate_table_new(config.max_connections, seed);
 	listener.sessions = rate_table_new(config.max_connections, seed);
 	listener.robots = robots_new();
+	listener.agents = agents_new(listener.robots, seed);
+	listener.hints = hint_table_new();
 }
 
 static inline Connection *

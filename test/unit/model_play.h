@@ -82,7 +82,8 @@ play_open(void)
 	event.connection = CONNECTION_ID((uint32_t) who.slot, (uint32_t) who.generation);
 	event.u.opened.note = chance(25);
 	event.u.opened.session = session_of(1 + below(3));
-	event.u.opened.user_agent = any_text("u");
+	event.u.opened.visitor.user_agent = any_text("u");
+	event.u.opened.visitor.system = event.u.opened.visitor.user_agent;
 	TELL("open %d.%d %s session %d\n", who.listener, who.slot,
 		 event.u.opened.note ? "note" : "socket", event.u.opened.session.bytes[0]);
 	expect(registry_event(registry, (uint16_t) who.listener, &event, model.now), possible,
@@ -92,7 +93,7 @@ play_open(void)
 										.note = event.u.opened.note,
 										.generation = who.generation,
 										.session = event.u.opened.session.bytes[0],
-										.agent = number_of(event.u.opened.user_agent),
+										.agent = number_of(event.u.opened.visitor.user_agent),
 										.live = -1};
 }
 

@@ -79,8 +79,13 @@ any_event(void)
 	if (event.type == EVENT_OPENED)
 	{
 		event.u.opened.note = chance(50);
-		event.u.opened.robot = chance(50);
-		event.u.opened.user_agent = (Text){filler, (uint16_t) below(USER_AGENT_LIMIT + 5)};
+		event.u.opened.visitor =
+			(Visitor){.user_agent = {filler, (uint16_t) below(USER_AGENT_LIMIT + 5)},
+					  .browser = {filler, (uint16_t) below(AGENT_NAME_LIMIT + 1)},
+					  .browser_version = {filler, (uint16_t) below(AGENT_VERSION_LIMIT + 1)},
+					  .system = {filler, (uint16_t) below(AGENT_NAME_LIMIT + 1)},
+					  .device = (DeviceClass) below(DEVICE_CLASS_COUNT),
+					  .robot = chance(50)};
 	}
 	else if (event.type == EVENT_CLOSED)
 		event.u.closed.cause = (CloseCause) below(CLOSE_CAUSE_COUNT + 1);

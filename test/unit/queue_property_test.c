@@ -81,6 +81,7 @@ static void
 play_put(void)
 {
 	static const PageDescription page;
+	static const Visitor		 nobody;
 	Entry	entry = {below(IDS), below(4), below(10), 1 + below(50), now, false, 0};
 	Entry  *old = find(&rows, entry.id);
 	ViewRow row = {.view = id_of(entry.id), .session = session_of(entry.session)};
@@ -88,7 +89,7 @@ play_put(void)
 
 	row.revision = entry.revision;
 	row.reply_to.connection = (ConnectionId) entry.reply_to;
-	row.texts = view_texts_new(&page, text_of("agent"), false);
+	row.texts = view_texts_new(&page, &nobody);
 	TELL("put %d revision %d session %d\n", entry.id, (int) entry.revision, entry.session);
 	CHECK_INT(queue_put(queue, &row, now), taken);
 	if (!taken)

@@ -47,9 +47,10 @@ static Queue *
 start(uint32_t capacity)
 {
 	PageDescription page;
+	Visitor			nobody = {0};
 
 	memset(&page, 0, sizeof page);
-	texts = view_texts_new(&page, (Text){NULL, 0}, false);
+	texts = view_texts_new(&page, &nobody);
 	return queue_new(capacity);
 }
 

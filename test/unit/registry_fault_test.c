@@ -345,12 +345,23 @@ TEST(a_lying_listener_is_found_out)
 	event.connection = 0;
 	CHECK(!take(1, &event));
 	event.connection = CONNECTION_ID(1, 99);
-	event.u.opened.user_agent.data = "";
-	event.u.opened.user_agent.length = USER_AGENT_LIMIT + 1;
+	event.u.opened.visitor.user_agent = (Text){"", USER_AGENT_LIMIT + 1};
+	CHECK(!take(1, &event));
+	event.u.opened.visitor = (Visitor){.browser = {"", AGENT_NAME_LIMIT + 1}};
+	CHECK(!take(1, &event));
+	event.u.opened.visitor = (Visitor){.browser_version = {"", AGENT_VERSION_LIMIT + 1}};
+	CHECK(!take(1, &event));
+	event.u.opened.visitor = (Visitor){.system = {"", AGENT_NAME_LIMIT + 1}};
+	CHECK(!take(1, &event));
+	event.u.opened.visitor = (Visitor){.device = (DeviceClass) DEVICE_CLASS_COUNT};
+	CHECK(!take(1, &event));
+	event.u.opened.visitor = (Visitor){.country = {'c', 'h'}};
+	CHECK(!take(1, &event));
+	event.u.opened.visitor = (Visitor){.country = {'\0', 'H'}};
 	CHECK(!take(1, &event));
 	close_it(socket, CLOSE_NORMAL, 0);
 	event.connection = socket.connection;
-	event.u.opened.user_agent.length = 0;
+	event.u.opened.visitor = (Visitor){0};
 	CHECK(!take(0, &event));
 
 	/* Words on connections that are closed, or of another generation. */

@@ -30,7 +30,7 @@ TEST(a_view_is_stored_with_what_its_browser_saw)
 	CHECK_INT(waiting_row(id).reason, END_CLOSED);
 	CHECK_INT(waiting_row(id).started_at, WORLD_START);
 	CHECK_INT(waiting_row(id).ended_at, WORLD_START + 4000);
-	CHECK(text_equal(waiting_row(id).texts->user_agent, text_of("Firefox")));
+	CHECK(text_equal(view_texts_visitor(waiting_row(id).texts).user_agent, text_of("Firefox")));
 	CHECK(!is_shown(id));
 	CHECK_INT(counts().queued, 1);
 	CHECK_INT(store_all(false), 1);

@@ -6,13 +6,13 @@ UNIT_TESTS = $(sort $(wildcard test/unit/*_test.c test/unit/listener_*.c))
 UNIT_HELPERS = $(filter-out $(UNIT_TESTS),$(sort $(wildcard test/unit/*.c)))
 # In src/worker, what is fenced against Postgres says so itself.
 PURE_SOURCES = $(COMMON_SOURCES) $(sort $(shell grep -l 'ifdef POSTGRES_H' $(WORKER_SOURCES))) \
-	$(filter-out src/listener/main.c src/listener/server.c,$(sort $(wildcard src/listener/*.c)))
+	$(filter-out src/listener/main.c src/listener/server%,$(sort $(wildcard src/listener/*.c)))
 UNIT_OBJS = $(patsubst %.c,build/unit/%.o,$(PURE_SOURCES) $(UNIT_HELPERS)) \
 	$(LISTENER_ASSETS:%.S=build/%.o)
 UNIT_PROGRAMS = $(UNIT_TESTS:test/unit/%.c=build/unit/%)
 UNIT_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all $(STRICT)
-UNIT_LIBS = -ljansson -lseccomp -luv -lssl -lcrypto -lz -lm
+UNIT_LIBS = -ljansson -lpcre2-8 -lseccomp -luv -lssl -lcrypto -lz -lm
 
 build/unit/%.o: %.c
 	@mkdir -p $(@D)

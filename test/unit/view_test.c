@@ -11,9 +11,10 @@ view_of_age(int64_t age, PageState state)
 	Uuid		id = view_id_at(1, -age);
 	Uuid		session = session_id(1);
 	ViewMessage message = a_view(id, 1, state, 0);
+	Visitor		visitor = {.user_agent = text_of("agent"), .browser = text_of("Firefox")};
 	View		view;
 
-	view_begin(&view, &message, &session, view_texts_new(&message.page, text_of("agent"), false),
+	view_begin(&view, &message, &session, view_texts_new(&message.page, &visitor),
 			   view_origin(&id, world.now.monotonic, world.now), world.now.monotonic, world.now);
 	return view;
 }
@@ -244,6 +245,13 @@ TEST(texts_outlive_the_message_that_brought_them)
 	char			key[] = "plan";
 	char			string[] = "pro";
 	char			agent[] = "agent";
+	char			version[] = "133";
+	Visitor			visitor = {.user_agent = {agent, 5},
+							   .browser = {agent, 3},
+							   .browser_version = {version, 3},
+							   .device = DEVICE_TV,
+							   .country = {'C', 'H'},
+							   .robot = true};
 	PageDescription page;
 	ViewTexts	   *texts;
 
@@ -253,7 +261,7 @@ TEST(texts_outlive_the_message_that_brought_them)
 	page.properties[0].key = (Text){key, 4};
 	page.properties[0].type = PROPERTY_STRING;
 	page.properties[0].string = (Text){string, 3};
-	texts = view_texts_new(&page, (Text){agent, 5}, true);
+	texts = view_texts_new(&page, &visitor);
 	memset(path, 'x', sizeof path);
 	memset(key, 'x', sizeof key);
 	memset(string, 'x', sizeof string);
@@ -261,7 +269,15 @@ TEST(texts_outlive_the_message_that_brought_them)
 	CHECK(text_equal(texts->page.path, text_of("/a")));
 	CHECK(text_equal(texts->page.properties[0].key, text_of("plan")));
 	CHECK(text_equal(texts->page.properties[0].string, text_of("pro")));
-	CHECK(text_equal(texts->user_agent, text_of("agent")));
+	memset(version, 'x', sizeof version);
+	visitor = view_texts_visitor(texts);
+	CHECK(text_equal(visitor.user_agent, text_of("agent")));
+	CHECK(text_equal(visitor.browser, text_of("age")));
+	CHECK(text_equal(visitor.browser_version, text_of("133")));
+	CHECK_INT(visitor.system.length, 0);
+	CHECK_INT(visitor.device, DEVICE_TV);
+	CHECK_BYTES(visitor.country, 2, "CH", 2);
+	CHECK(visitor.robot);
 	CHECK_INT(texts->page.title.length, 0);
 	CHECK(view_texts_share(texts) == texts);
 	view_texts_release(texts);
@@ -285,7 +301,8 @@ TEST(a_description_keeps_what_the_later_one_leaves_out)
 	CHECK(text_equal(view.texts->page.path, text_of("/page")));
 	CHECK(text_equal(view.texts->page.title, text_of("A title")));
 	CHECK(text_equal(view.texts->page.name, text_of("a name")));
-	CHECK(text_equal(view.texts->user_agent, text_of("agent")));
+	CHECK(text_equal(view_texts_visitor(view.texts).user_agent, text_of("agent")));
+	CHECK(text_equal(view_texts_visitor(view.texts).browser, text_of("Firefox")));
 	CHECK_INT(view.texts->page.screen_width, 1440);
 	CHECK_INT(view.texts->page.navigation, NAVIGATION_NAVIGATE);
 	view_texts_release(view.texts);

@@ -187,7 +187,7 @@ open_connection(uint16_t listener, uint32_t slot, unsigned session, bool note)
 	event.connection = ref.connection;
 	event.u.opened.session = session_id(session);
 	event.u.opened.note = note;
-	event.u.opened.user_agent = text_of("Firefox");
+	event.u.opened.visitor.user_agent = text_of("Firefox");
 	CHECK(take(listener, &event));
 	return ref;
 }

@@ -306,11 +306,12 @@ class Model {
     );
   }
 
-  // Rows, each in the place of its view: that of the page that was heard to begin it,
-  // the others in their order.  (Their times may be off: a page that slept hears a hello late.)
+  // Rows, each in the place of its view: that of the page that was heard to begin it last
+  // (an earlier one was of the view before, and heard late), the others in their order.
+  // (Their times may be off: a page that slept hears a hello late.)
   inPlace(found, expected) {
     const own = expected.map((view) =>
-      found.find((row) => this.known.get(row.id.slice(13)) === view),
+      found.findLast((row) => this.known.get(row.id.slice(13)) === view),
     );
     const rest = found.filter((row) => !own.includes(row));
     return own.map((row) => row ?? rest.shift());

@@ -25,7 +25,7 @@ fault q{the machine's clock an hour ahead, then back} => sub {
 },
   before => sub { seam_in($_[0]) },
   after => sub { seam_out($_[0]); () },
-  options => [ '--skew' => 0 ],
+  options => [ '--skew' => 0, '--older' => 60_000 ],
   seconds => 12;
 
 # What was begun or stored under the other clock is told again to a worker that remembers nothing.
@@ -43,7 +43,7 @@ fault q{the machine's clock set back, and the worker another one} => sub {
 },
   before => sub { seam_in($_[0]) },
   after => sub { seam_out($_[0]); () },
-  options => [ '--skew' => 0 ],
+  options => [ '--skew' => 0, '--older' => 60_000 ],
   seconds => 13;
 
 fault q{the visitors' clocks an hour off, each his own} => sub { again_and_again($_[0], 0.2, sub { }) },

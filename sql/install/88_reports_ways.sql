@@ -1,0 +1,246 @@
+-- ---------------------------------------------------------------------------
+-- Reports: visits one by one, and the ways that people take
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION pageviews.visits(
+	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	until timestamptz DEFAULT pg_catalog.now(),
+	site text DEFAULT NULL,
+	filters jsonb DEFAULT NULL)
+RETURNS TABLE (
+	session_id uuid, site text, started_at timestamptz, ended_at timestamptz, entry_path text, exit_path text,
+	views bigint, engagement_ms bigint, bounce boolean,
+	channel text, source text, referrer text, campaign text, medium text,
+	country text, browser text, system text, device text, language text)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT t.session_id, t.site, t.started_at, t.ended_at, t.entry_path, t.exit_path,
+		   t.views, t.engagement_ms, t.bounce,
+		   k.channel, k.source, o.referrer, o.campaign, o.medium,
+		   s.country, s.browser, s.system, s.device, s.language
+	FROM pageviews.chosen_visits(visits.since, visits.until, visits.site, visits.filters) AS t
+	LEFT JOIN pageviews.sessions AS s ON s.session_id = t.session_id,
+	LATERAL (SELECT pageviews.referrer_host(t.referrer) AS referrer,
+					pageviews.query_parameter(t.query, 'utm_campaign') AS campaign,
+					pageviews.query_parameter(t.query, 'utm_source') AS source,
+					pageviews.query_parameter(t.query, 'utm_medium') AS medium) AS o,
+	LATERAL pageviews.channel_of(o.referrer, pageviews.url_host(t.referrer) = t.site, o.source, o.medium) AS k
+	ORDER BY t.started_at DESC, t.session_id, t.site;
+END;
+COMMENT ON FUNCTION pageviews.visits(timestamptz, timestamptz, text, jsonb) IS
+	'report: the visits that began in the period, the latest first: when, where they began and ended, how many views and how much engagement, whether it was a bounce, where it came from, and with what';
+
+CREATE FUNCTION pageviews.session_views(
+	session_id uuid,
+	since timestamptz DEFAULT '-infinity',
+	until timestamptz DEFAULT 'infinity',
+	site text DEFAULT NULL,
+	filters jsonb DEFAULT NULL)
+RETURNS TABLE (
+	view_id uuid, started_at timestamptz, ended_at timestamptz, site text, path text, name text,
+	engagement_ms integer, focused_ms integer, active_ms integer, scroll_depth smallint,
+	navigation pageviews.navigation, end_reason pageviews.end_reason,
+	query text, title text, referrer text, props jsonb)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT v.view_id, v.started_at, v.ended_at, v.site, v.path, v.name,
+		   v.engagement_ms, v.focused_ms, v.active_ms, v.scroll_depth,
+		   v.navigation, v.end_reason, v.query, v.title, v.referrer, v.props
+	FROM pageviews.views AS v
+	WHERE v.session_id = session_views.session_id
+		AND v.started_at >= session_views.since AND v.started_at < session_views.until
+		AND (session_views.site IS NULL OR v.site = session_views.site)
+		AND pageviews.check_filters(session_views.filters)
+		AND pageviews.must(NOT pageviews.filters_origins(session_views.filters) AND NOT pageviews.filters_sessions(session_views.filters),
+						   'session_views() takes the filters page and property only', 'It is about one session, whose browser and origin are known.')
+		AND pageviews.view_passes(session_views.filters, v.path, v.props)
+	ORDER BY v.started_at, v.view_id;
+END;
+COMMENT ON FUNCTION pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb) IS 'report: every view of a session, in order, whether it is a robot or not';
+
+CREATE FUNCTION pageviews.journeys(
+	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	until timestamptz DEFAULT pg_catalog.now(),
+	site text DEFAULT NULL,
+	filters jsonb DEFAULT NULL,
+	depth integer DEFAULT 3)
+RETURNS TABLE (
+	pages text[], visits bigint, visitors bigint, share numeric)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT j.pages, count(*), count(DISTINCT j.session_id), round(count(*) / sum(count(*)) OVER (), 4)
+	FROM (SELECT n.session_id,
+				 (array_agg(n.path ORDER BY n.started_at, n.view_id) FILTER (WHERE n.path <> n.before))[1:journeys.depth] AS pages
+		  FROM (SELECT w.session_id, w.site, w.path, w.started_at, w.view_id, t.started_at AS visit_at,
+					   lag(w.path, 1, '') OVER (PARTITION BY w.session_id, w.site, t.started_at ORDER BY w.started_at, w.view_id) AS before
+				FROM pageviews.chosen_visits(journeys.since, journeys.until, journeys.site, journeys.filters) AS t
+				JOIN pageviews.views AS w ON w.session_id = t.session_id AND w.site = t.site
+					AND w.started_at >= t.started_at AND w.started_at <= t.last_view_at
+				WHERE w.started_at >= journeys.since AND w.started_at < journeys.until + interval '1 day') AS n
+		  GROUP BY n.session_id, n.site, n.visit_at) AS j
+	WHERE pageviews.must(journeys.depth BETWEEN 1 AND 50, 'depth must be between 1 and 50', 'It is how many pages of a visit are looked at.')
+	GROUP BY j.pages
+	ORDER BY count(*) DESC, j.pages;
+END;
+COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer) IS
+	'report: the first pages of visits, at most depth of them, repeats of a page one after the other left out: how many visits and visitors (distinct sessions) went that way, and which share of all visits (0 to 1)';
+
+CREATE FUNCTION pageviews.funnel(
+	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	until timestamptz DEFAULT pg_catalog.now(),
+	site text DEFAULT NULL,
+	filters jsonb DEFAULT NULL,
+	steps text[] DEFAULT NULL,
+	within interval DEFAULT '1 day')
+RETURNS TABLE (
+	step integer, page text, visitors bigint, share numeric, share_of_previous numeric, lost bigint)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	WITH RECURSIVE s AS MATERIALIZED (
+		SELECT u.number, u.page, pageviews.like_pattern(u.page) AS pattern
+		FROM unnest(funnel.steps) WITH ORDINALITY AS u (page, number)
+	), m AS MATERIALIZED (
+		-- Every view that could be a step.
+		SELECT s.number, c.session_id, c.started_at, c.view_id
+		FROM pageviews.chosen_views(funnel.since, funnel.until, funnel.site, funnel.filters) AS c
+		JOIN s ON c.path LIKE s.pattern
+	), r AS (
+		-- The views with which a session reached a step, each with the latest view of the first step that leads there.
+		SELECT m.number, m.session_id, m.started_at, m.view_id, m.started_at AS entered
+		FROM m WHERE m.number = 1
+		UNION ALL
+		SELECT w.number, w.session_id, w.started_at, w.view_id, w.entered
+		FROM (SELECT u.number, u.session_id, u.started_at, u.view_id, u.reached,
+					 max(u.entered) OVER (PARTITION BY u.session_id, u.number ORDER BY u.started_at, u.view_id, u.reached
+										  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS entered
+			  FROM (SELECT r.number + 1 AS number, r.session_id, r.started_at, r.view_id, r.entered, true AS reached FROM r
+					UNION ALL
+					SELECT m.number, m.session_id, m.started_at, m.view_id, NULL, false FROM m) AS u) AS w
+		WHERE NOT w.reached AND w.started_at <= w.entered + funnel.within
+	), f AS (
+		SELECT s.number, s.page, count(DISTINCT r.session_id) AS visitors
+		FROM s LEFT JOIN r ON r.number = s.number
+		GROUP BY s.number, s.page
+	)
+	SELECT f.number::integer, f.page, f.visitors,
+		   round(f.visitors::numeric / nullif(first_value(f.visitors) OVER by_step, 0), 4),
+		   round(f.visitors::numeric / nullif(lag(f.visitors) OVER by_step, 0), 4),
+		   lag(f.visitors) OVER by_step - f.visitors
+	FROM f
+	WHERE pageviews.must(cardinality(funnel.steps) BETWEEN 1 AND 20 AND array_position(funnel.steps, NULL) IS NULL,
+						 'steps must be 1 to 20 page patterns', 'Write, for example, steps => ARRAY[''/'', ''/pricing'', ''/signup/*''].')
+		AND pageviews.must(funnel.within > interval '0', 'within must be longer than zero', 'It is the time from the first step to the last.')
+	WINDOW by_step AS (ORDER BY f.number)
+	ORDER BY f.number;
+END;
+COMMENT ON FUNCTION pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval) IS
+	'report: how many visitors (sessions) viewed these pages in this order, other views between them or not, the last step at most within after the first; a step is a path in which a star is any text; share is of the first step, lost how many of the step before did not get here';
+
+CREATE FUNCTION pageviews.retention(
+	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	until timestamptz DEFAULT pg_catalog.now(),
+	site text DEFAULT NULL,
+	filters jsonb DEFAULT NULL,
+	period interval DEFAULT '1 week')
+RETURNS TABLE (
+	cohort timestamptz, period integer, size bigint, visitors bigint, share numeric)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	WITH b AS MATERIALIZED (
+		SELECT pageviews.bucket_starts(retention.since, retention.until, retention.period) AS starts
+	), a AS MATERIALIZED (
+		SELECT width_bucket(v.first, (SELECT b.starts FROM b)) AS cohort, v.seen, v.session_id
+		FROM (SELECT DISTINCT c.session_id, coalesce(s.created_at, min(c.started_at) OVER (PARTITION BY c.session_id)) AS first,
+					 width_bucket(c.started_at, (SELECT b.starts FROM b)) AS seen
+			  FROM pageviews.chosen_views(retention.since, retention.until, retention.site, retention.filters) AS c
+			  LEFT JOIN pageviews.sessions AS s ON s.session_id = c.session_id) AS v
+		WHERE v.first >= retention.since
+	), z AS (
+		SELECT a.cohort, count(DISTINCT a.session_id) AS size FROM a GROUP BY a.cohort
+	), g AS (
+		SELECT a.cohort, a.seen, count(*) AS visitors FROM a GROUP BY a.cohort, a.seen
+	)
+	SELECT b.starts[z.cohort], p.seen - z.cohort, z.size, coalesce(g.visitors, 0), round(coalesce(g.visitors, 0)::numeric / z.size, 4)
+	FROM z
+	CROSS JOIN b
+	CROSS JOIN LATERAL generate_series(z.cohort, cardinality(b.starts)) AS p (seen)
+	LEFT JOIN g ON g.cohort = z.cohort AND g.seen = p.seen
+	ORDER BY z.cohort, p.seen;
+END;
+COMMENT ON FUNCTION pageviews.retention(timestamptz, timestamptz, text, jsonb, interval) IS
+	'report: visitors (sessions) by the period in which they came first (cohort, of that size), and how many of them viewed a page in that period (0) and in each one after it';
+
+CREATE TABLE pageviews.goals (
+	name text NOT NULL,
+	site text,
+	pattern text NOT NULL,
+	CONSTRAINT goals_pkey PRIMARY KEY (name)
+);
+COMMENT ON TABLE pageviews.goals IS 'pages that visitors are meant to reach; pageviews.goals() counts who does';
+COMMENT ON COLUMN pageviews.goals.name IS 'name of the goal';
+COMMENT ON COLUMN pageviews.goals.site IS 'the site that it is for; NULL is every site';
+COMMENT ON COLUMN pageviews.goals.pattern IS 'a path, in which a star stands for any text';
+COMMENT ON CONSTRAINT goals_pkey ON pageviews.goals IS 'a name is one goal';
+COMMENT ON INDEX pageviews.goals_pkey IS 'a name is one goal';
+SELECT pg_catalog.pg_extension_config_dump('pageviews.goals', '');
+
+ALTER TABLE pageviews.goals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reader ON pageviews.goals FOR SELECT TO pageviews_reader USING (true);
+CREATE POLICY site_reader ON pageviews.goals FOR SELECT TO pageviews_site_reader
+	USING (site IS NULL OR site OPERATOR(pg_catalog.=) ANY ((SELECT pageviews.visible_sites())::text[]));
+COMMENT ON POLICY reader ON pageviews.goals IS 'readers see every goal';
+COMMENT ON POLICY site_reader ON pageviews.goals IS 'readers of some sites see the goals of these, and of all sites';
+
+CREATE FUNCTION pageviews.goals(
+	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	until timestamptz DEFAULT pg_catalog.now(),
+	site text DEFAULT NULL,
+	filters jsonb DEFAULT NULL)
+RETURNS TABLE (
+	goal text, site text, pattern text, views bigint, visitors bigint, conversion_rate numeric)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	WITH v AS MATERIALIZED (
+		SELECT c.site, c.path, c.session_id, count(*) AS views
+		FROM pageviews.chosen_views(goals.since, goals.until, goals.site, goals.filters) AS c
+		GROUP BY c.site, c.path, c.session_id
+	), m AS (
+		SELECT g.name, p.site, p.path
+		FROM pageviews.goals AS g
+		JOIN (SELECT DISTINCT v.site, v.path FROM v) AS p
+			ON p.path LIKE pageviews.like_pattern(g.pattern) AND (g.site IS NULL OR p.site = g.site)
+	), r AS (
+		SELECT m.name, sum(v.views)::bigint AS views, count(DISTINCT v.session_id) AS visitors
+		FROM m JOIN v ON v.site = m.site AND v.path = m.path
+		GROUP BY m.name
+	)
+	SELECT g.name, g.site, g.pattern, coalesce(r.views, 0), coalesce(r.visitors, 0),
+		   round(coalesce(r.visitors, 0)::numeric
+				 / nullif((SELECT count(DISTINCT v.session_id) FROM v WHERE g.site IS NULL OR v.site = g.site), 0), 4)
+	FROM pageviews.goals AS g
+	LEFT JOIN r ON r.name = g.name
+	WHERE goals.site IS NULL OR g.site IS NULL OR g.site = goals.site
+	ORDER BY coalesce(r.visitors, 0) DESC, g.name;
+END;
+COMMENT ON FUNCTION pageviews.goals(timestamptz, timestamptz, text, jsonb) IS
+	'report: for each goal in the table pageviews.goals its views, visitors (distinct sessions) and conversion_rate (of the visitors of its site, 0 to 1)';
+
+REVOKE ALL ON pageviews.goals FROM PUBLIC;
+GRANT SELECT ON pageviews.goals TO pageviews_reader, pageviews_site_reader;
+REVOKE ALL ON FUNCTION
+	pageviews.visits(timestamptz, timestamptz, text, jsonb),
+	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
+	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
+	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
+	pageviews.retention(timestamptz, timestamptz, text, jsonb, interval),
+	pageviews.goals(timestamptz, timestamptz, text, jsonb)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	pageviews.visits(timestamptz, timestamptz, text, jsonb),
+	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
+	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
+	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
+	pageviews.retention(timestamptz, timestamptz, text, jsonb, interval),
+	pageviews.goals(timestamptz, timestamptz, text, jsonb)
+TO pageviews_reader, pageviews_site_reader;
+

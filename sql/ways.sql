@@ -1,0 +1,79 @@
+-- Journeys, funnels, retention and goals, on data small enough to be counted by hand.
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+CREATE EXTENSION pageviews;
+SELECT pageviews.make_partition(m::date) FROM (VALUES ('2024-05-01'), ('2024-06-01')) AS v (m);
+CREATE TEMPORARY TABLE hits (n serial, session integer, started_at timestamptz, path text, site text DEFAULT 'a.example');
+INSERT INTO hits (session, started_at, path) VALUES
+	(1, '2024-05-02 10:00', '/'), (1, '2024-05-02 10:01', '/'), (1, '2024-05-02 10:02', '/pricing'), (1, '2024-05-02 10:03', '/signup/a'),
+	(2, '2024-05-02 10:00', '/'), (2, '2024-05-02 10:05', '/pricing'), (2, '2024-05-02 10:06', '/'),
+	(3, '2024-05-02 10:00', '/pricing'), (3, '2024-05-02 10:01', '/'), (3, '2024-05-02 10:02', '/signup/b'),	-- not in this order
+	(4, '2024-05-02 10:00', '/'), (4, '2024-05-03 10:00:00', '/pricing'), (4, '2024-05-03 10:00:01', '/signup/a'),	-- a day and a second after
+	(5, '2024-05-02 10:00', '/'), (5, '2024-05-02 22:00', '/'), (5, '2024-05-03 11:00', '/pricing'), (5, '2024-05-03 12:00', '/signup/a'),	-- the second start counts
+	(6, '2024-05-03 10:00', '/pricing'), (6, '2024-05-03 10:00', '/'), (6, '2024-05-03 10:00', '/pricing');		-- at one moment: in the order of the ids
+INSERT INTO hits (session, started_at, path, site) VALUES (7, '2024-05-04 10:00', '/signup/a', 'b.example');
+INSERT INTO hits (session, started_at, path) VALUES
+	(2, '2024-05-09 10:00', '/'), (3, '2024-05-08 23:59:59', '/'), (3, '2024-05-16 00:00', '/'), (8, '2024-05-10 10:00', '/'), (8, '2024-05-11 10:00', '/'), (9, '2024-05-03 10:00', '/');
+INSERT INTO pageviews.sessions (session_id, created_at)
+SELECT ('00000000-0000-4000-8000-' || lpad(session::text, 12, '0'))::uuid, CASE session WHEN 9 THEN '2024-04-01' ELSE min(started_at) END
+FROM hits WHERE session <> 7 GROUP BY session;
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, ('00000000-0000-4000-8000-' || lpad(session::text, 12, '0'))::uuid,
+	   started_at, 7, 1000, 0, 0, 1, site, path
+FROM hits;
+
+SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-05');
+SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', 'a.example', depth => 1);
+SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', 'a.example', '{"page": "/signup/*"}', 2);
+SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', depth => 0);
+SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', depth => NULL);
+
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '/pricing', '/signup/*']);
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '/pricing', '/signup/*'], within => '1 day 1 second');
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '/pricing', '/signup/*'], within => '3 minutes');
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '/']);
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['*']);
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/nowhere', '/']);
+SELECT * FROM pageviews.funnel('2024-05-02 10:03', '2024-05-05', steps => ARRAY['/', '/pricing']);
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05');
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => '{}');
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', NULL]);
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/'], within => '0');
+
+SELECT * FROM pageviews.retention('2024-05-02', '2024-05-23');
+SELECT * FROM pageviews.retention('2024-05-02', '2024-05-05', 'a.example', period => '1 day');
+SELECT * FROM pageviews.retention('2024-05-02', '2024-05-05', 'b.example', period => '1 day');
+SELECT * FROM pageviews.retention('2024-05-02', '2024-05-05', period => '-1 day');
+SELECT * FROM pageviews.retention('2024-05-02', 'infinity');
+
+SELECT * FROM pageviews.goals('2024-05-02', '2024-05-05');
+INSERT INTO pageviews.goals (name, site, pattern) VALUES
+	('sign-up', NULL, '/signup/*'), ('sign-up at b', 'b.example', '/signup/*'), ('prices', 'a.example', '/pricing'), ('none', NULL, '/none');
+SELECT * FROM pageviews.goals('2024-05-02', '2024-05-05');
+SELECT * FROM pageviews.goals('2024-05-02', '2024-05-05', 'a.example');
+SELECT * FROM pageviews.goals('2024-05-02', '2024-05-05', filters => '{"page": "/signup/a"}');
+
+-- Everything flat.
+SELECT count(*), count(created_at) FROM pageviews.export_views AS e JOIN pageviews.sessions AS s USING (session_id);
+\copy (SELECT started_at, site, path, engagement_ms, robot FROM pageviews.export_views WHERE started_at < '2024-05-02 10:02' ORDER BY view_id) TO STDOUT (FORMAT csv, HEADER)
+\copy (SELECT started_at, site, entry_path, exit_path, views, bounce, channel FROM pageviews.export_visits WHERE started_at < '2024-05-03' ORDER BY started_at, session_id) TO STDOUT (FORMAT csv, HEADER)
+
+-- A reader of one site sees what is of it in every report.
+CREATE ROLE regress_pageviews_b IN ROLE pageviews_site_reader;
+INSERT INTO pageviews.site_readers (role, site) VALUES ('regress_pageviews_b', 'b.example');
+SET ROLE regress_pageviews_b;
+SELECT name FROM pageviews.goals ORDER BY name COLLATE "C";
+SELECT views, visitors, visits FROM pageviews.summary('2024-05-01', '2024-06-01');
+SELECT path, views FROM pageviews.pages('2024-05-01', '2024-06-01');
+SELECT goal, views, visitors FROM pageviews.goals('2024-05-01', '2024-06-01');
+SELECT channel, visits FROM pageviews.channels('2024-05-01', '2024-06-01');
+SELECT pages, visits FROM pageviews.journeys('2024-05-01', '2024-06-01');
+SELECT step, visitors FROM pageviews.funnel('2024-05-01', '2024-06-01', steps => ARRAY['*']);
+SELECT country, visitors FROM pageviews.countries('2024-05-01', '2024-06-01');
+SELECT count(*) FROM pageviews.export_views;
+SELECT count(*) FROM pageviews.export_visits;
+INSERT INTO pageviews.goals (name, pattern) VALUES ('mine', '*');
+RESET ROLE;
+
+DROP EXTENSION pageviews;
+DROP ROLE regress_pageviews_b;
