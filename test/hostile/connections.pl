@@ -23,7 +23,7 @@ if ($valgrind)
 	# A third of a second's work takes ten; nothing else is slower than it should be.
 	$Pageviews::Gate::patience = 120;
 	$Pageviews::Gate::program = './pageviews_listener';
-	push @options, qw(valgrind --quiet --error-exitcode=99 --track-origins=yes --leak-check=no);
+	push @options, qw(-l handshake_timeout=30000 valgrind --quiet --error-exitcode=99 --track-origins=yes --leak-check=no);
 }
 
 # Attacks one listener, and checks what it left.
