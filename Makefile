@@ -59,7 +59,7 @@ all: $(LISTENER)
 
 # These need no Postgres to be there yet: the first things that a newcomer types.
 ALONE = help prepare test test-faults demo lint format unit property gate regress tap browser compilers \
-	fuzz fuzz-short fuzz-corpus hostile hostile-short slow bench
+	fuzz fuzz-short fuzz-corpus hostile hostile-short slow bench generate
 ifneq (,$(or $(filter-out $(ALONE),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)))
 override with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -122,6 +122,10 @@ bench:
 test-faults:
 	@tools/faults
 
+# `make generate VIEWS=10000000 DAYS=90`: into the database of psql (PGHOST, PGDATABASE ...).
+generate:
+	@tools/generate $(if $(VIEWS),--views $(VIEWS)) $(if $(DAYS),--days $(DAYS)) $(if $(SITES),--sites $(SITES)) $(if $(SEED),--seed $(SEED))
+
 help:
 	@echo 'make             build the module and the listener'
 	@echo 'make install     into the Postgres of PG_CONFIG ($(PG_CONFIG))'
@@ -130,6 +134,7 @@ help:
 	@echo '  lint unit gate fuzz hostile regress tap faults (some) browser, and the demo'
 	@echo 'make test-faults seeded visitors while everything breaks; FAULTS= names some'
 	@echo 'make bench       how fast it is, against others, in 20 minutes; BENCH= names some'
+	@echo 'make generate    fills the tables of a database with realistic views; VIEWS= DAYS= SITES= SEED='
 	@echo 'make fuzz        a campaign of the fuzz targets; HOURS= FUZZ_TARGETS='
 	@echo 'make hostile     a campaign against the real listener; CONNECTIONS= VALGRIND=1'
 	@echo 'make slow        an honest visitor beside 1,000 slow clients: p99 within twice its own'

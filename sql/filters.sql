@@ -22,6 +22,15 @@ SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, ('00000000-
 	   started_at, 7, 1000, 0, 0, 1, 'a.example', path, referrer, query, props
 FROM hits;
 
+-- Stars, wherever they stand.
+SELECT p AS pattern, string_agg(v, ' ' ORDER BY v COLLATE "C") FILTER (WHERE pageviews.filter_allows(jsonb_build_object('page', p), 'page', v)) AS fit
+FROM unnest(ARRAY['', '*', '**', 'a', 'a*', '*a', '*a*', 'a*a', 'a**b', '*a*b*', 'ab*ab', 'é*', '_', '%', 'a\b']) AS p,
+	 unnest(ARRAY['', 'a', 'b', 'aa', 'ab', 'ba', 'aab', 'aba', 'abab', 'é', 'éa', '*', '_', '%', 'a\b']) AS v
+GROUP BY p ORDER BY p COLLATE "C";
+SELECT pageviews.filter_allows('{"page": "a"}', 'page', NULL), pageviews.filter_allows('{"page": null}', 'page', ''), pageviews.filter_allows('{"page": null}', 'page', NULL),
+	   pageviews.filter_allows('{"page": ["b", null]}', 'page', NULL), pageviews.filter_allows('{"page": ["b", ["a"]]}', 'page', 'a'), pageviews.filter_allows('{"page": 1}', 'page', '1'),
+	   pageviews.filter_allows('["page"]', 'page', 'a'), pageviews.filter_allows('{}', 'page', 'a'), pageviews.filter_allows(NULL, 'page', 'a');
+
 -- Which views, visitors and visits are left, and where the visits began.
 CREATE FUNCTION pg_temp.left_by(filters jsonb) RETURNS text LANGUAGE sql AS $$
 	SELECT format('%s views, %s visitors, %s visits: %s; %s', s.views, s.visitors, s.visits,
@@ -82,7 +91,7 @@ BEGIN
 	RETURN found;
 END
 $$;
-SELECT report, pg_temp.plan_names('SELECT * FROM pageviews.' || report || '(''2024-05-02'', ''2024-05-03'')', '~~|passes|check_filters|\?|props|must') AS traces,
+SELECT report, pg_temp.plan_names('SELECT * FROM pageviews.' || report || '(''2024-05-02'', ''2024-05-03'')', '~~|allows|passes|check_filters|\?|props|must') AS traces,
 	   pg_temp.plan_names('SELECT * FROM pageviews.' || report || '(''2024-05-02'', ''2024-05-03'')', 'Function Scan') AS called
 FROM unnest(ARRAY['summary', 'timeline', 'pages', 'entry_pages', 'exit_pages', 'countries', 'languages', 'engagement_histogram']) AS report;
 

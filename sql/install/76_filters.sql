@@ -75,26 +75,16 @@ RETURN replace(replace(replace(replace(
 	pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%');
 COMMENT ON FUNCTION pageviews.like_pattern(text) IS 'a pattern in which a star stands for any text, as LIKE has it';
 
-CREATE FUNCTION pageviews.filter_patterns(filters jsonb, key text)
-RETURNS text[]
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	-- NULL is what is unknown, and the reports compare that as an empty text.
-	RETURN ARRAY(
-		SELECT coalesce(pageviews.like_pattern(e.value), '')
-		FROM jsonb_array_elements_text(
-			CASE WHEN jsonb_typeof(filters -> key) = 'array' THEN filters -> key ELSE jsonb_build_array(filters -> key) END) AS e (value));
-END
-$$;
-COMMENT ON FUNCTION pageviews.filter_patterns(jsonb, text) IS 'what a filter allows, as patterns of LIKE';
+CREATE FUNCTION pageviews.filter_allows(filters jsonb, key text, value text)
+RETURNS boolean
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pageviews_filter_allows';
+COMMENT ON FUNCTION pageviews.filter_allows(jsonb, text, text) IS 'whether a value fits the filter of this name: a text in which a star is any text, null, or an array of these';
 
 CREATE FUNCTION pageviews.passes(filters jsonb, key text, value text)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN filters IS NULL OR NOT filters ? key
-	OR COALESCE(value, '') ~~ ANY (pageviews.filter_patterns(filters, key));
+RETURN filters IS NULL OR NOT filters ? key OR pageviews.filter_allows(filters, key, value);
 COMMENT ON FUNCTION pageviews.passes(jsonb, text, text) IS 'whether a value passes the filter of this name, or there is none';
 
 CREATE FUNCTION pageviews.view_passes(filters jsonb, path text, props jsonb)
@@ -136,124 +126,28 @@ RETURN pageviews.passes(filters, 'country', country)
 	AND pageviews.passes(filters, 'language', language);
 COMMENT ON FUNCTION pageviews.session_passes(jsonb, text, text, text, text, text) IS 'whether a session passes the filters for what its browser is';
 
-CREATE FUNCTION pageviews.chosen_visit_views(since timestamptz, until timestamptz, site text, filters jsonb)
-RETURNS TABLE (
-	view_id uuid, session_id uuid, site text, started_at timestamptz, path text, engagement_ms integer, scroll_depth smallint,
-	visit_at timestamptz, entry boolean, exit boolean)
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT n.view_id, n.session_id, n.site, n.started_at, n.path, n.engagement_ms, n.scroll_depth, n.visit_at, n.entry, n.exit
-	FROM pageviews.visit_views(chosen_visit_views.since, chosen_visit_views.until, chosen_visit_views.site) AS n
-	WHERE pageviews.check_filters(chosen_visit_views.filters)
-		AND NOT pageviews.filters_origins(chosen_visit_views.filters)
-		AND pageviews.view_passes(chosen_visit_views.filters, n.path, n.props)
-		AND (NOT pageviews.filters_sessions(chosen_visit_views.filters)
-			 OR EXISTS (SELECT FROM pageviews.sessions AS s
-						WHERE s.session_id = n.session_id
-							AND pageviews.session_passes(chosen_visit_views.filters, s.country, s.device, s.browser, s.system, s.language)))
-	UNION ALL
-	SELECT n.view_id, n.session_id, n.site, n.started_at, n.path, n.engagement_ms, n.scroll_depth, n.visit_at, n.entry, n.exit
-	FROM (SELECT o.*,
-				 first_value(o.referrer) OVER of_visit AS origin_referrer,
-				 first_value(o.query) OVER of_visit AS origin_query
-		  FROM pageviews.visit_views(chosen_visit_views.since, chosen_visit_views.until, chosen_visit_views.site) AS o
-		  WINDOW of_visit AS (PARTITION BY o.session_id, o.site, o.visit_at ORDER BY o.started_at, o.view_id)) AS n
-	WHERE pageviews.check_filters(chosen_visit_views.filters)
-		AND pageviews.filters_origins(chosen_visit_views.filters)
-		AND pageviews.origin_passes(chosen_visit_views.filters, n.origin_referrer, n.origin_query)
-		AND pageviews.view_passes(chosen_visit_views.filters, n.path, n.props)
-		AND (NOT pageviews.filters_sessions(chosen_visit_views.filters)
-			 OR EXISTS (SELECT FROM pageviews.sessions AS s
-						WHERE s.session_id = n.session_id
-							AND pageviews.session_passes(chosen_visit_views.filters, s.country, s.device, s.browser, s.system, s.language)));
-END;
-COMMENT ON FUNCTION pageviews.chosen_visit_views(timestamptz, timestamptz, text, jsonb) IS
-	'pageviews.visit_views() as the filters choose them; the period and a day around it';
-
-CREATE FUNCTION pageviews.chosen_views(since timestamptz, until timestamptz, site text, filters jsonb)
-RETURNS TABLE (
-	view_id uuid, session_id uuid, site text, started_at timestamptz, path text, engagement_ms integer, scroll_depth smallint)
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT w.view_id, w.session_id, w.site, w.started_at, w.path, w.engagement_ms, w.scroll_depth
-	FROM pageviews.views AS w
-	WHERE w.started_at >= chosen_views.since AND w.started_at < chosen_views.until
-		AND (chosen_views.site IS NULL OR w.site = chosen_views.site)
-		AND NOT EXISTS (SELECT FROM pageviews.sessions AS s WHERE s.session_id = w.session_id AND s.robot)
-		AND pageviews.check_filters(chosen_views.filters)
-		AND NOT pageviews.filters_origins(chosen_views.filters)
-		AND pageviews.view_passes(chosen_views.filters, w.path, w.props)
-		AND (NOT pageviews.filters_sessions(chosen_views.filters)
-			 OR EXISTS (SELECT FROM pageviews.sessions AS s
-						WHERE s.session_id = w.session_id
-							AND pageviews.session_passes(chosen_views.filters, s.country, s.device, s.browser, s.system, s.language)))
-	UNION ALL
-	SELECT n.view_id, n.session_id, n.site, n.started_at, n.path, n.engagement_ms, n.scroll_depth
-	FROM pageviews.chosen_visit_views(chosen_views.since, chosen_views.until, chosen_views.site, chosen_views.filters) AS n
-	WHERE pageviews.filters_origins(chosen_views.filters)
-		AND n.started_at >= chosen_views.since AND n.started_at < chosen_views.until;
-END;
-COMMENT ON FUNCTION pageviews.chosen_views(timestamptz, timestamptz, text, jsonb) IS 'the views of people in a period that the filters choose: what the reports count';
-
-CREATE FUNCTION pageviews.chosen_visits(since timestamptz, until timestamptz, site text, filters jsonb)
-RETURNS TABLE (
-	session_id uuid, site text, started_at timestamptz, last_view_at timestamptz, ended_at timestamptz,
-	entry_path text, exit_path text, views bigint, engagement_ms bigint, bounce boolean, referrer text, query text)
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT n.session_id, n.site, n.visit_at,
-		   max(n.started_at),
-		   max(n.seen_until),
-		   min(n.path) FILTER (WHERE n.entry),
-		   min(n.path) FILTER (WHERE n.exit),
-		   count(*),
-		   sum(n.engagement_ms),
-		   count(*) = 1 AND sum(n.engagement_ms) < (SELECT pageviews.bounce_engagement()),
-		   min(n.referrer) FILTER (WHERE n.entry),
-		   min(n.query) FILTER (WHERE n.entry)
-	FROM pageviews.visit_views(chosen_visits.since, chosen_visits.until, chosen_visits.site) AS n
-	WHERE pageviews.check_filters(chosen_visits.filters)
-		AND n.visit_at < chosen_visits.until
-		AND (NOT pageviews.filters_sessions(chosen_visits.filters)
-			 OR EXISTS (SELECT FROM pageviews.sessions AS s
-						WHERE s.session_id = n.session_id
-							AND pageviews.session_passes(chosen_visits.filters, s.country, s.device, s.browser, s.system, s.language)))
-	GROUP BY n.session_id, n.site, n.visit_at
-	HAVING n.visit_at >= chosen_visits.since
-		AND bool_or(pageviews.view_passes(chosen_visits.filters, n.path, n.props))
-		AND pageviews.origin_passes(chosen_visits.filters, min(n.referrer) FILTER (WHERE n.entry), min(n.query) FILTER (WHERE n.entry));
-END;
-COMMENT ON FUNCTION pageviews.chosen_visits(timestamptz, timestamptz, text, jsonb) IS
-	'the visits of people that began in a period and have a view that the filters choose, each whole, also where it goes on after the period';
-
 REVOKE ALL ON FUNCTION
 	pageviews.must(boolean, text, text),
 	pageviews.check_filters(jsonb),
 	pageviews.like_pattern(text),
-	pageviews.filter_patterns(jsonb, text),
+	pageviews.filter_allows(jsonb, text, text),
 	pageviews.passes(jsonb, text, text),
 	pageviews.view_passes(jsonb, text, jsonb),
 	pageviews.filters_origins(jsonb),
 	pageviews.origin_passes(jsonb, text, text),
 	pageviews.filters_sessions(jsonb),
-	pageviews.session_passes(jsonb, text, text, text, text, text),
-	pageviews.chosen_visit_views(timestamptz, timestamptz, text, jsonb),
-	pageviews.chosen_views(timestamptz, timestamptz, text, jsonb),
-	pageviews.chosen_visits(timestamptz, timestamptz, text, jsonb)
+	pageviews.session_passes(jsonb, text, text, text, text, text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	pageviews.must(boolean, text, text),
 	pageviews.check_filters(jsonb),
 	pageviews.like_pattern(text),
-	pageviews.filter_patterns(jsonb, text),
+	pageviews.filter_allows(jsonb, text, text),
 	pageviews.passes(jsonb, text, text),
 	pageviews.view_passes(jsonb, text, jsonb),
 	pageviews.filters_origins(jsonb),
 	pageviews.origin_passes(jsonb, text, text),
 	pageviews.filters_sessions(jsonb),
-	pageviews.session_passes(jsonb, text, text, text, text, text),
-	pageviews.chosen_visit_views(timestamptz, timestamptz, text, jsonb),
-	pageviews.chosen_views(timestamptz, timestamptz, text, jsonb),
-	pageviews.chosen_visits(timestamptz, timestamptz, text, jsonb)
+	pageviews.session_passes(jsonb, text, text, text, text, text)
 TO pageviews_reader, pageviews_site_reader;
 

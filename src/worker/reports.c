@@ -1,7 +1,7 @@
 /*
  * reports.c
  *	  What the reports, which are SQL, need of C: the settings that say what a
- *	  visit is, and the parts of addresses.
+ *	  visit is, the parts of addresses, and the comparison of filters.
  *
  * Addresses are texts that browsers sent: nothing here raises an error for one.
  */
@@ -10,11 +10,13 @@
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(pageviews_bounce_engagement);
+PG_FUNCTION_INFO_V1(pageviews_filter_allows);
 PG_FUNCTION_INFO_V1(pageviews_query_parameter);
 PG_FUNCTION_INFO_V1(pageviews_url_host);
 PG_FUNCTION_INFO_V1(pageviews_visit_timeout);
@@ -152,4 +154,93 @@ pageviews_query_parameter(PG_FUNCTION_ARGS)
 		query.at = end < query.end ? end + 1 : end;
 	}
 	PG_RETURN_NULL();
+}
+
+/* --- filters ------------------------------------------------------------------ */
+
+/* Whether a text is like a pattern, in which a star stands for any text. */
+static bool
+is_like(Span value, Span pattern)
+{
+	const char *star = NULL; /* after the last star, and where the text went on there */
+	const char *resume = NULL;
+
+	while (value.at < value.end)
+	{
+		if (pattern.at < pattern.end && *pattern.at == '*')
+		{
+			star = ++pattern.at;
+			resume = value.at;
+		}
+		else if (pattern.at < pattern.end && *pattern.at == *value.at)
+		{
+			pattern.at++;
+			value.at++;
+		}
+		else if (star != NULL)
+		{
+			pattern.at = star;
+			value.at = ++resume;
+		}
+		else
+			return false;
+	}
+	while (pattern.at < pattern.end && *pattern.at == '*')
+		pattern.at++;
+	return pattern.at == pattern.end;
+}
+
+/* Whether a value, NULL or not, fits what a filter says of it: a pattern or null. */
+static bool
+fits(const JsonbValue *wish, const Span *value)
+{
+	if (wish->type == jbvNull)
+		return value == NULL;
+	if (wish->type != jbvString || value == NULL)
+		return false;
+	return is_like(*value,
+				   (Span){wish->val.string.val, wish->val.string.val + wish->val.string.len});
+}
+
+/*
+ * filter_allows(filters, key, value): whether the filter of this name lets the
+ * value pass: a pattern, null for what is unknown, or an array of these.  What
+ * is none of them lets nothing pass; check_filters() has said so before.
+ */
+Datum
+pageviews_filter_allows(PG_FUNCTION_ARGS)
+{
+	Jsonb		  *filters;
+	Span		   key;
+	Span		   value;
+	const Span	  *given = NULL;
+	JsonbValue	   space;
+	JsonbValue	  *wish;
+	JsonbIterator *iterator;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	filters = PG_GETARG_JSONB_P(0);
+	key = span_of(PG_GETARG_TEXT_PP(1));
+	if (!PG_ARGISNULL(2))
+	{
+		value = span_of(PG_GETARG_TEXT_PP(2));
+		given = &value;
+	}
+	if (!JB_ROOT_IS_OBJECT(filters))
+		PG_RETURN_BOOL(false);
+	wish = getKeyJsonValueFromContainer(&filters->root, key.at, (int) (key.end - key.at), &space);
+	if (wish == NULL)
+		PG_RETURN_BOOL(true);
+	if (wish->type != jbvBinary)
+		PG_RETURN_BOOL(fits(wish, given));
+
+	iterator = JsonbIteratorInit(wish->val.binary.data);
+	for (JsonbIteratorToken token;
+		 (token = JsonbIteratorNext(&iterator, &space, true)) != WJB_DONE;)
+	{
+		if (token == WJB_ELEM && fits(&space, given))
+			PG_RETURN_BOOL(true);
+	}
+	PG_RETURN_BOOL(false);
 }
