@@ -51,6 +51,14 @@ it.measured("Firefox's last word arrives", async () => {
     const [row] = await it.compare("Firefox, navigation", "/away/page");
     assert.equal(row.end_reason, "closed");
     assert.ok(it.site.requests.includes("POST /_view/note"));
+    const [agent] = await it.cluster.query(
+      `SELECT browser, system, device FROM pageviews.sessions WHERE session_id = '${row.session_id}'`,
+    );
+    assert.deepEqual(agent, {
+      browser: "Firefox",
+      system: "Linux",
+      device: "desktop",
+    });
   } finally {
     process.kill(-firefox.pid, "SIGKILL");
     await new Promise((resolve) => firefox.once("exit", resolve));

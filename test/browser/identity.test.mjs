@@ -111,3 +111,55 @@ test("with a cookie a visitor is known at once", async () => {
   assert.equal(first.session_id, second.session_id);
   assert.equal(first.session_id, await named());
 });
+
+// What the row of a view's session says of its browser.
+const agent = async ({ session_id }) => {
+  const [row] = await it.cluster.query(
+    `SELECT browser, browser_version, system, device, country FROM pageviews.sessions WHERE session_id = '${session_id}'`,
+  );
+  return row;
+};
+
+test("a session says which browser it is, by its user agent and its hints", async () => {
+  const { context } = it.chromium;
+  const major = context.browser().version().split(".")[0];
+
+  await under("cookie");
+  assert.deepEqual(await agent(await visit("/plain/agent-1")), {
+    browser: "HeadlessChrome",
+    browser_version: major,
+    system: "Linux",
+    device: "bot",
+    country: null,
+  });
+
+  // A socket carries no hints: these come with the script.
+  await context.clearCookies();
+  const page = await context.newPage();
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("Emulation.setUserAgentOverride", {
+    userAgent: `Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${major}.0.0.0 Safari/537.36`,
+    userAgentMetadata: {
+      brands: [
+        { brand: "Chromium", version: major },
+        { brand: "Brave", version: major },
+      ],
+      platform: "macOS",
+      platformVersion: "15.0",
+      architecture: "arm",
+      model: "",
+      mobile: false,
+    },
+  });
+  await page.goto(it.site.origin + "/plain/agent-2");
+  await live("/plain/agent-2");
+  await page.close();
+  const [row] = await it.cluster.ended("path = '/plain/agent-2'");
+  assert.deepEqual(await agent(row), {
+    browser: "Brave",
+    browser_version: major,
+    system: "Mac OS X",
+    device: "desktop",
+    country: null,
+  });
+});

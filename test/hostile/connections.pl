@@ -23,7 +23,7 @@ if ($valgrind)
 	# A third of a second's work takes ten; nothing else is slower than it should be.
 	$Pageviews::Gate::patience = 120;
 	$Pageviews::Gate::program = './pageviews_listener';
-	push @options, qw(valgrind --quiet --error-exitcode=99 --track-origins=yes --leak-check=no);
+	push @options, qw(-l handshake_timeout=30000 valgrind --quiet --error-exitcode=99 --track-origins=yes --leak-check=no);
 }
 
 # Attacks one listener, and checks what it left.
@@ -32,7 +32,7 @@ sub attacked
 	my ($name, $count, $tls, @more) = @_;
 	my $gate = Pageviews::Gate->start("hostile_$name", @more, @options);
 	my @command = ('build/hostile/hostile', '--port', $gate->{port}, '--connections', $count, '--seed', $seed,
-		$valgrind ? qw(--sockets 100 --patience 60 --stretch 25) : qw(--stretch 8), $tls ? '--tls' : ());
+		$valgrind ? qw(--sockets 100 --patience 60 --stretch 25 --queue 20) : qw(--stretch 8), $tls ? '--tls' : ());
 
 	$gate->wait_for('it answers', sub { my $s = eval { Pageviews::Client::dial('127.0.0.1', $gate->{port}) }; close $s if $s; $s });
 	diag("@command");

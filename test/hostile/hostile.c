@@ -10,6 +10,8 @@
  *	  --sockets N		at a time (200)
  *	  --patience S		how long the honest visitor waits for an answer (10)
  *	  --stretch N		times N the pauses, and what an answer may take (1)
+ *	  --queue N			as long as more than N wait to be accepted nobody else calls:
+ *						what is measured is the server, not its backlog (no limit)
  *	  --tls				the server speaks TLS
  *
  * One thread, epoll.  Every answer must be one that the server gives: nothing, or
@@ -38,6 +40,7 @@
 
 #define INPUT_LIMIT 4096
 #define GIVE_UP_MS	2000 /* with a connection that cannot write */
+#define LOOK_MS		50	 /* between two looks at the queue */
 
 typedef struct Slot
 {
@@ -64,8 +67,10 @@ static struct
 	int		 sockets;
 	int		 patience;
 	int		 stretch;
+	unsigned queue;
 	bool	 tls;
-} options = {.connections = 5000, .sockets = 200, .patience = 10, .stretch = 1};
+} options = {
+	.connections = 5000, .sockets = 200, .patience = 10, .stretch = 1, .queue = UINT32_MAX};
 
 static int		poller;
 static Slot	   *slots;
@@ -284,6 +289,44 @@ act(Slot *slot, int64_t now)
 	return true;
 }
 
+/* How many wait until the server accepts them, as the kernel lists it. */
+static unsigned
+waiting(void)
+{
+	char	 line[256];
+	unsigned port;
+	unsigned state;
+	unsigned queue = 0;
+	FILE	*list = fopen("/proc/net/tcp", "r");
+
+	/* Who listens stands at the top. */
+	while (list != NULL && fgets(line, sizeof line, list) != NULL)
+	{
+		if (sscanf(line, " %*d: %*x:%x %*x:%*x %x %*x:%x", &port, &state, &queue) == 3 &&
+			state == TCP_LISTEN && port == (unsigned) options.port)
+			break;
+		queue = 0;
+	}
+	if (list != NULL)
+		fclose(list);
+	return queue;
+}
+
+/* Whether one more may call. */
+static bool
+may_call(void)
+{
+	static int64_t looked;
+	static bool	   may = true;
+
+	if (options.queue != UINT32_MAX && now_ms() - looked >= LOOK_MS)
+	{
+		may = waiting() <= options.queue;
+		looked = now_ms();
+	}
+	return may;
+}
+
 /* --- the run ---------------------------------------------------------------------- */
 
 /* False when the server is gone. */
@@ -310,7 +353,7 @@ run(void)
 
 			if (slot->socket >= 0 && !act(slot, now_ms()))
 				finish(slot);
-			if (slot->socket < 0 && begun < options.connections)
+			if (slot->socket < 0 && begun < options.connections && may_call())
 				begin(slot);
 		}
 		if (refused_connects > 50)
@@ -327,11 +370,12 @@ run(void)
 static void
 read_options(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"port", 1, NULL, 'p'},	   {"connections", 1, NULL, 'c'}, {"seed", 1, NULL, 's'},
-		{"first", 1, NULL, 'f'},   {"sockets", 1, NULL, 'n'},	  {"patience", 1, NULL, 'w'},
-		{"stretch", 1, NULL, 'x'}, {"tls", 0, NULL, 't'},		  {0}};
-	int option;
+	static const struct option known[] = {{"port", 1, NULL, 'p'},	 {"connections", 1, NULL, 'c'},
+										  {"seed", 1, NULL, 's'},	 {"first", 1, NULL, 'f'},
+										  {"sockets", 1, NULL, 'n'}, {"patience", 1, NULL, 'w'},
+										  {"stretch", 1, NULL, 'x'}, {"queue", 1, NULL, 'q'},
+										  {"tls", 0, NULL, 't'},	 {0}};
+	int						   option;
 
 	options.seed = (uint64_t) time(NULL);
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
@@ -358,6 +402,9 @@ read_options(int argc, char **argv)
 				break;
 			case 'x':
 				options.stretch = atoi(optarg);
+				break;
+			case 'q':
+				options.queue = (unsigned) atoi(optarg);
 				break;
 			case 't':
 				options.tls = true;

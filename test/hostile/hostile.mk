@@ -23,14 +23,16 @@ build/hostile/failing.so: test/hostile/memory/failing.c test/hostile/memory/fail
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 $(STRICT) -shared -fPIC -fno-builtin -o $@ $<
 
-build/hostile/memory: build/hostile/test/hostile/memory/driver.o build/hostile/test/hostile/attack.o \
-		$(COMMON_SOURCES:%.c=build/hostile/%.o)
+MEMORY_OBJS = $(addprefix build/hostile/test/hostile/,memory/driver.o attack.o) $(COMMON_SOURCES:%.c=build/hostile/%.o)
+SLOW_OBJS = $(addprefix build/hostile/test/hostile/,slow/slow.o honest.o attack.o)
+
+build/hostile/memory: $(MEMORY_OBJS)
 	$(CC) -o $@ $^ -lcrypto
 
-build/hostile/slow: $(addprefix build/hostile/test/hostile/,slow/slow.o honest.o attack.o)
+build/hostile/slow: $(SLOW_OBJS)
 	$(CC) -o $@ $^ -lssl -lcrypto
 
--include $(HOSTILE_OBJS:.o=.d)
+-include $(patsubst %.o,%.d,$(sort $(HOSTILE_OBJS) $(MEMORY_OBJS) $(SLOW_OBJS)))
 
 HOSTILE_PROGRAMS = build/hostile/hostile build/hostile/memory build/hostile/failing.so build/hostile/slow build/gate/$(LISTENER) build/gate/harness $(LISTENER)
 

@@ -2,9 +2,11 @@
 # made for it, and an honest visitor is served beside them, his whole visit
 # (handshake to `stored`) within twice its quiet p99 or 25 ms, whichever is more:
 # a shared machine stalls for milliseconds, and what looks at every connection at
-# every turn (poll) takes 43 at the median and 112 at p99.
+# every turn (poll) takes 43 at the median and 112 at p99.  Where it stalls for
+# longer, which the kernel tells by how long the listener waited for a processor,
+# p99 is the machine's, and the median has to do.
 #
-# `make slow` holds it to twice the quiet figure, however short.
+# `make slow` holds p99 to twice the quiet figure, however short, whatever the machine.
 
 use strict;
 use warnings FATAL => 'all';
@@ -18,6 +20,8 @@ use Test::More;
 # As users run it: what is compared is its own speed, not the sanitizers'.
 $Pageviews::Gate::program = './pageviews_listener';
 
+use constant STALLED => 5;    # percent of the time, waiting for a processor
+
 # The last of them go after some 8 s; where others use the machine it may stall for seconds.
 my $strict = $ENV{SLOW_STRICT};
 my ($seconds, $limit, $tries, $bound_ms) = $strict ? (10, 12, 1, 0) : (3, 20, 3, 25);
@@ -30,13 +34,15 @@ sub besiege
 		scalar qx(build/hostile/slow $gate->{port} 1000 $seconds $limit $gate->{pid} $tls));
 	my ($quiet, $beside) = @$report{qw(quiet beside)};
 	my $said = sprintf '%s: p50 %.2f ms, p99 %.2f ms alone (%d visits), p50 %.2f ms, p99 %.2f ms beside 1,000 (%d visits): x %.2f; '
-	  . 'listener %.1f %% of a core alone, %.1f %% beside them, they %.1f %%; the longest stayed (s): %s',
+	  . 'listener %.1f %% of a core alone, %.1f %% beside them, waiting for one %.1f %% of the time, they %.1f %%; the longest stayed (s): %s',
 	  $name, @$quiet{qw(p50 p99 served)}, @$beside{qw(p50 p99 served)}, $beside->{p99} / ($quiet->{p99} || 1),
-	  @{ $report->{processor} }{qw(quiet listener slow)},
+	  @{ $report->{processor} }{qw(quiet listener waited slow)},
 	  join ', ', map { "$_ $report->{longest}{$_}" } sort keys %{ $report->{longest} };
 
 	$strict ? print "# $said\n" : diag($said);
 	$report->{slower} = $beside->{p99} > max($bound_ms, 2 * $quiet->{p99});
+	$report->{slower} = $beside->{p50} > max(5, 2 * $quiet->{p50})
+	  if $report->{slower} && !$strict && $report->{processor}{waited} > STALLED;
 	return $report;
 }
 

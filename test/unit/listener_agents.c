@@ -303,6 +303,32 @@ TEST(hints_that_are_none_change_nothing)
 				 "Chrome|9999999999999999||?");
 }
 
+TEST(hints_of_one_session_are_not_another_s)
+{
+	HintTable *table = hint_table_new();
+	Hints	   brave = hints_read(text_of("\"Brave\";v=\"131\""), text_of("?0"), text_of(""));
+	Hints	   none = hints_read(text_of(""), text_of("?0"), text_of(""));
+	Uuid	   one = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+	Uuid	   neighbour = one; /* has the same place */
+	Hints	   found;
+
+	neighbour.bytes[0] = 99;
+	REQUIRE(table != NULL);
+	found = hint_table_find(table, &one);
+	CHECK(hints_are_none(&found));
+	hint_table_put(table, &one, &brave);
+	hint_table_put(table, &one, &none);
+	found = hint_table_find(table, &one);
+	CHECK(text_equal(hints_browser(&found), text_of("Brave")));
+	CHECK_BYTES(found.version, found.version_length, "131", 3);
+	found = hint_table_find(table, &neighbour);
+	CHECK(hints_are_none(&found));
+	hint_table_put(table, &neighbour, &brave);
+	found = hint_table_find(table, &one);
+	CHECK(hints_are_none(&found));
+	hint_table_free(table);
+}
+
 TEST(names_that_are_no_text_are_left_out)
 {
 	/* "^(.{0,200})/(\d+) CFNetwork": an application's own name. */
@@ -397,6 +423,7 @@ main(int argc, char **argv)
 	RUN(real_browsers_are_what_they_are);
 	RUN(hints_come_first);
 	RUN(hints_that_are_none_change_nothing);
+	RUN(hints_of_one_session_are_not_another_s);
 	RUN(names_that_are_no_text_are_left_out);
 	RUN(what_was_asked_before_is_answered_alike_and_others_are_not_mixed_up);
 	RUN(a_flood_of_hostile_agents_gets_a_share_of_the_processor_and_no_more);

@@ -8,7 +8,8 @@
  * came one after the other within WARM_S, each replaced when it is gone.  Every
  * one must be gone LIMIT_S after it came.  With `tls` all of them stall in the
  * handshake.  Prints one line of JSON; p99 in ms, the processor time of the
- * listener and of the slow in percent of one core.
+ * listener and of the slow in percent of one core, and for how much of the time the
+ * listener waited for a processor.
  *
  * It shares a machine with what it measures.  So it waits for what the kernel
  * reports and asks no socket, and the slow take their steps by turns, evenly over
@@ -75,15 +76,16 @@ static long	   late;
 static HonestReport quiet;
 static HonestReport beside;
 
-/* Processor time: beside the slow in seconds, of the quiet listener in percent. */
-static struct
+typedef struct Processor
 {
-	double since;
-	double seconds;
-	double listener;
-	double slow;
-	double quiet;
-} spent;
+	double used;
+	double waited;
+} Processor;
+
+/* Of the listener alone, and of both beside the slow. */
+static Processor processor_quiet;
+static Processor processor_listener;
+static Processor processor_slow;
 
 static double
 now_s(void)
@@ -211,21 +213,35 @@ leave(Client *c, double now, bool next)
 	}
 }
 
-/* Processor time of a process so far, in seconds; not by ticks, which see no sleeper's. */
-static double
-processor_s(pid_t pid)
+/*
+ * Processor time of a process so far, in seconds, and how long it was ready and had
+ * none; not by ticks, which see no sleeper's.
+ */
+static Processor
+processor_of(pid_t pid)
 {
 	char			   path[64];
 	unsigned long long used_ns = 0;
+	unsigned long long waited_ns = 0;
 	FILE			  *file;
 
 	snprintf(path, sizeof path, "/proc/%d/schedstat", (int) pid);
 	file = fopen(path, "r");
-	if (file == NULL || fscanf(file, "%llu", &used_ns) != 1)
-		used_ns = 0;
+	if (file == NULL || fscanf(file, "%llu %llu", &used_ns, &waited_ns) != 2)
+		used_ns = waited_ns = 0;
 	if (file != NULL)
 		fclose(file);
-	return (double) used_ns / 1e9;
+	return (Processor){(double) used_ns / 1e9, (double) waited_ns / 1e9};
+}
+
+/* What came to a process since then, in percent of one core and of the time. */
+static Processor
+processor_since(Processor then, pid_t pid, double seconds)
+{
+	Processor now = processor_of(pid);
+
+	return (Processor){100 * (now.used - then.used) / seconds,
+					   100 * (now.waited - then.waited) / seconds};
 }
 
 /* Lets those take their steps whose turn came since the last call. */
@@ -268,6 +284,7 @@ static void
 besiege(Client *clients, double seconds)
 {
 	bool   measuring = false;
+	double measured = 0;
 	double end;
 	double now;
 
@@ -281,21 +298,21 @@ besiege(Client *clients, double seconds)
 			come(&clients[come_so_far], tls ? STALLED_TLS : (Kind) (come_so_far % KINDS), now);
 			attached++;
 		}
-		if (!measuring && come_so_far == count)
+		if (measured == 0 && come_so_far == count)
 		{
 			measuring = honest_start(port, tls, 3, 10);
 			/* The slow come from elsewhere: what they cost here must not slow him down. */
 			(void) !nice(10);
-			spent.since = now;
-			spent.listener = -processor_s(listener);
-			spent.slow = -processor_s(getpid());
+			measured = now;
+			processor_listener = processor_of(listener);
+			processor_slow = processor_of(getpid());
 		}
-		if (now > end && spent.seconds == 0)
+		if (now > end && measuring)
 		{
-			spent.seconds = now - spent.since;
-			spent.listener += processor_s(listener);
-			spent.slow += processor_s(getpid());
+			processor_listener = processor_since(processor_listener, listener, now - measured);
+			processor_slow = processor_since(processor_slow, getpid(), now - measured);
 			beside = honest_stop();
+			measuring = false;
 		}
 		take_turns(clients, now, now < end);
 		see_off(now < end);
@@ -312,8 +329,10 @@ print_report(void)
 	printf(",\"beside\":{\"served\":%llu,\"failed\":%llu,\"p50\":%.2f,\"p99\":%.2f}",
 		   (unsigned long long) beside.served, (unsigned long long) beside.failed, beside.p50_ms,
 		   beside.p99_ms);
-	printf(",\"processor\":{\"quiet\":%.1f,\"listener\":%.1f,\"slow\":%.1f},\"longest\":{",
-		   spent.quiet, 100 * spent.listener / spent.seconds, 100 * spent.slow / spent.seconds);
+	printf(",\"processor\":{\"quiet\":%.1f,\"listener\":%.1f,\"waited\":%.1f,\"slow\":%.1f}",
+		   processor_quiet.used, processor_listener.used, processor_listener.waited,
+		   processor_slow.used);
+	printf(",\"longest\":{");
 	for (int i = 0, any = 0; i <= KINDS; i++)
 		if (gone[i] > 0)
 			printf("%s\"%s\":%.1f", any++ ? "," : "", names[i], longest[i]);
@@ -339,12 +358,12 @@ main(int argc, char **argv)
 	clients = calloc((size_t) count, sizeof *clients);
 	watch = epoll_create1(EPOLL_CLOEXEC);
 
-	spent.quiet = -processor_s(listener);
+	processor_quiet = processor_of(listener);
 	if (clients == NULL || watch < 0 || !honest_start(port, tls, 3, 10))
 		return 2;
 	usleep((useconds_t) (seconds * 1e6));
 	quiet = honest_stop();
-	spent.quiet = 100 * (spent.quiet + processor_s(listener)) / seconds;
+	processor_quiet = processor_since(processor_quiet, listener, seconds);
 
 	besiege(clients, seconds);
 	print_report();
