@@ -47,7 +47,7 @@ LISTENER_CFLAGS = -std=gnu11 -O2 -g $(STRICT) -Wshadow
 LISTENER_HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection -fPIE
 LISTENER_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed
-LISTENER_LIBS = -lwebsockets -luv -ljansson -lpcre2-8 -lseccomp -lssl -lcrypto -lz -lm
+LISTENER_LIBS = -lwebsockets -ljansson -lpcre2-8 -lseccomp -lssl -lcrypto -lz -lm
 
 EXTRA_CLEAN = build tmp_check results regression.diffs regression.out $(LISTENER) \
 	$(OBJS:.o=.d) META.tmp

@@ -13,9 +13,10 @@
 #include "cookie.h"
 
 #include <inttypes.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stdio.h>
 
 #define VERSION_PREFIX "2."
@@ -75,6 +76,65 @@ decode_base64url(const char *text, int length, uint8_t *out, size_t size)
 	return written == size;
 }
 
+/* A key that was set up once: that costs more than a signature. */
+typedef struct Signer
+{
+	uint8_t		 secret[sizeof((CookieKey *) 0)->secret];
+	EVP_MAC_CTX *context; /* NULL: none */
+} Signer;
+
+/* Sets a signer up for a secret; false when there is no memory. */
+static bool
+prepare_signer(Signer *signer, const uint8_t *secret)
+{
+	char	   digest[] = "SHA256";
+	OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+							   OSSL_PARAM_construct_end()};
+	EVP_MAC	  *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+	EVP_MAC_CTX_free(signer->context);
+	signer->context = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
+	EVP_MAC_free(hmac);
+	if (signer->context == NULL)
+		return false;
+	if (EVP_MAC_init(signer->context, secret, sizeof signer->secret, parameters) != 1)
+	{
+		EVP_MAC_CTX_free(signer->context);
+		signer->context = NULL;
+		return false;
+	}
+	memcpy(signer->secret, secret, sizeof signer->secret);
+	return true;
+}
+
+/* HMAC-SHA-256 by this secret; false when it cannot be had. */
+static bool
+sign(const uint8_t *secret, const char *text, size_t length, uint8_t mac[MAC_BYTES])
+{
+	/* The present key's, and the previous one's. */
+	static Signer signers[2];
+	static int	  oldest;
+	Signer		 *signer = NULL;
+	size_t		  written;
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (signers[i].context != NULL &&
+			CRYPTO_memcmp(signers[i].secret, secret, sizeof signers[i].secret) == 0)
+			signer = &signers[i];
+	}
+	if (signer == NULL)
+	{
+		signer = &signers[oldest];
+		oldest = !oldest;
+		if (!prepare_signer(signer, secret))
+			return false;
+	}
+	return EVP_MAC_init(signer->context, NULL, 0, NULL) == 1 &&
+		   EVP_MAC_update(signer->context, (const unsigned char *) text, length) == 1 &&
+		   EVP_MAC_final(signer->context, mac, &written, MAC_BYTES) == 1 && written == MAC_BYTES;
+}
+
 /*
  * Writes the canonical value for these fields with a terminating NUL; returns
  * its length, 0 when it does not fit or cannot be signed.
@@ -83,13 +143,12 @@ static size_t
 write_value(char *out, size_t capacity, Text cookie_name, const CookieSite *site,
 			const CookieKey *key, const Uuid *session, uint64_t issued)
 {
-	char	 signed_text[COOKIE_NAME_LIMIT + 1 + COOKIE_VALUE_LIMIT + 1];
-	char	 session_text[SESSION_LENGTH + 1];
-	char	 site_text[SITE_LENGTH + 1];
-	char	 mac_text[MAC_LENGTH + 1];
-	uint8_t	 mac[EVP_MAX_MD_SIZE];
-	unsigned mac_length = 0;
-	int		 length;
+	char	signed_text[COOKIE_NAME_LIMIT + 1 + COOKIE_VALUE_LIMIT + 1];
+	char	session_text[SESSION_LENGTH + 1];
+	char	site_text[SITE_LENGTH + 1];
+	char	mac_text[MAC_LENGTH + 1];
+	uint8_t mac[MAC_BYTES];
+	int		length;
 
 	if (cookie_name.length > COOKIE_NAME_LIMIT)
 		return 0;
@@ -103,9 +162,7 @@ write_value(char *out, size_t capacity, Text cookie_name, const CookieSite *site
 	if (length < 0 || (size_t) length >= sizeof signed_text)
 		return 0;
 
-	if (HMAC(EVP_sha256(), key->secret, sizeof key->secret, (const unsigned char *) signed_text,
-			 (size_t) length, mac, &mac_length) == NULL ||
-		mac_length != MAC_BYTES)
+	if (!sign(key->secret, signed_text, (size_t) length, mac))
 		return 0;
 	encode_base64url(mac, MAC_BYTES, mac_text);
 
@@ -175,6 +232,11 @@ read_fields(const char *value, size_t length, uint64_t *key_id, Uuid *session, C
 CookieSite
 cookie_site(Text host)
 {
+	/* Most ask for the same host as the one before. */
+	static char		  last_name[HOST_LIMIT];
+	static size_t	  last_length = SIZE_MAX;
+	static CookieSite last_site;
+
 	CookieSite site = {{0}};
 	char	   name[HOST_LIMIT] = "";
 	uint8_t	   digest[EVP_MAX_MD_SIZE];
@@ -190,8 +252,14 @@ cookie_site(Text host)
 	if (digits > 1 && name[digits - 1] == ':' &&
 		(name[digits - 2] == ']' || memchr(name, ':', digits - 1) == NULL))
 		length = digits - 1;
-	if (EVP_Digest(name, length, digest, NULL, EVP_sha256(), NULL) == 1)
-		memcpy(site.bytes, digest, sizeof site.bytes);
+	if (length == last_length && memcmp(name, last_name, length) == 0)
+		return last_site;
+	if (EVP_Digest(name, length, digest, NULL, EVP_sha256(), NULL) != 1)
+		return site;
+	memcpy(site.bytes, digest, sizeof site.bytes);
+	memcpy(last_name, name, length);
+	last_length = length;
+	last_site = site;
 	return site;
 }
 

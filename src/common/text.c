@@ -98,15 +98,49 @@ text_is_clean(const char *data, size_t length)
 	return true;
 }
 
+bool
+text_is_utf8(const char *data, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *) data;
+
+	for (size_t i = 0; i < length;)
+	{
+		size_t step = character_length(bytes + i, length - i);
+
+		if (step == 0)
+			return false;
+		i += step;
+	}
+	return true;
+}
+
+/* How many bytes at the front are printable ASCII. */
+static size_t
+plain_length(const unsigned char *bytes, size_t length)
+{
+	size_t plain = 0;
+
+	while (plain < length && bytes[plain] >= 0x20 && bytes[plain] < 0x7f)
+		plain++;
+	return plain;
+}
+
 size_t
 text_clean(const char *data, size_t length, char *out, size_t capacity)
 {
 	const unsigned char *bytes = (const unsigned char *) data;
 	size_t				 written = 0;
+	size_t				 plain = plain_length(bytes, length);
 	bool				 full = false;
 
+	if (plain > 0)
+	{
+		written = plain < capacity ? plain : capacity;
+		full = written < plain;
+		memcpy(out, data, written);
+	}
 	/* All of it must be valid, also what does not fit. */
-	for (size_t i = 0; i < length;)
+	for (size_t i = plain; i < length;)
 	{
 		size_t step = character_length(bytes + i, length - i);
 		bool   control;

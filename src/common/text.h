@@ -35,6 +35,9 @@ extern Text text_of(const char *string);
 /* Whether `data` obeys the rules above; an empty text does. */
 extern bool text_is_clean(const char *data, size_t length);
 
+/* Whether `data` is valid UTF-8. */
+extern bool text_is_utf8(const char *data, size_t length);
+
 /*
  * Copies `length` bytes of `data` into `out` (at most `capacity` bytes), cut at
  * a character boundary, with every control character replaced by a space.

@@ -46,17 +46,17 @@ typedef struct Answer
 
 struct Agents
 {
-	const Robots *robots;
-	Rules		 *rules; /* owned */
-	uint64_t	  seed[2];
-	uint32_t	  questions;
-	Micros		  time_left;	 /* that new headers may take now ... */
-	Micros		  time_given_at; /* ... as of then */
-	Answer		  answers[SET_COUNT][SET_SIZE];
+	Robots	*robots;
+	Rules	*rules; /* owned */
+	uint64_t seed[2];
+	uint32_t questions;
+	Micros	 time_left;		/* that new headers may take now ... */
+	Micros	 time_given_at; /* ... as of then */
+	Answer	 answers[SET_COUNT][SET_SIZE];
 };
 
 Agents *
-agents_new(const Robots *robots, const uint64_t seed[2])
+agents_new(Robots *robots, const uint64_t seed[2])
 {
 	Agents *agents = calloc(1, sizeof *agents);
 

@@ -19,7 +19,7 @@ typedef struct Agents Agents;
  * Reads the rules, which costs less than a millisecond.  The list of robots has to
  * live as long.  `seed` is random.  NULL when there is no memory.
  */
-extern Agents *agents_new(const Robots *robots, const uint64_t seed[2]);
+extern Agents *agents_new(Robots *robots, const uint64_t seed[2]);
 extern void	   agents_free(Agents *agents);
 
 /*

@@ -97,7 +97,6 @@ callers_take(Listener *listener, int listening, CallerHandler handler)
 		int						accepted =
 			accept4(listening, (struct sockaddr *) &peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		Connection *connection;
-		int			on = 1;
 
 		if (accepted < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
@@ -116,8 +115,6 @@ callers_take(Listener *listener, int listening, CallerHandler handler)
 			close(accepted);
 			continue;
 		}
-		if (!connection->local)
-			(void) setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 		handler(connection, accepted);
 	}
 }

@@ -50,6 +50,7 @@ connection_release(ConnectionTable *table, Connection *connection)
 {
 	uint32_t  slot = connection->slot;
 	uint32_t  generation = connection->generation;
+	bool	  touched = connection->touched;
 	Outgoing *message;
 
 	if (!connection->used)
@@ -59,7 +60,7 @@ connection_release(ConnectionTable *table, Connection *connection)
 	free(connection->site);
 	free(connection->input);
 	note_free(connection->note);
-	*connection = (Connection){.slot = slot, .generation = generation};
+	*connection = (Connection){.slot = slot, .generation = generation, .touched = touched};
 	table->free_slots[table->limit - table->used--] = slot;
 }
 

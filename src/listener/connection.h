@@ -16,6 +16,7 @@
 #include "../common/record.h"
 #include "address.h"
 #include "limits.h"
+#include "loop.h"
 #include "pulse.h"
 
 /* Free bytes in front of a message, for the library's frame. */
@@ -34,21 +35,26 @@ struct Note;
 typedef struct Connection
 {
 	void		*wire; /* the library's handle; NULL: not there (yet, or any more) */
+	Watch		 watch;
 	uint32_t	 slot;
-	uint32_t	 generation;  /* of the last announcement */
-	bool		 used;		  /* the slot is taken */
-	bool		 announced;	  /* the worker was told that it opened, and not yet that it closed */
-	bool		 asked;		  /* a request of its was read */
-	bool		 approved;	  /* it may become a websocket */
-	bool		 established; /* it is one */
-	bool		 listed;	  /* it is in a list */
-	bool		 counted;	  /* `key` is held in the address table */
-	bool		 secure;	  /* the visitor came by TLS, here or at a trusted proxy */
-	bool		 robot;		  /* no person */
-	bool		 keeps;		  /* its session may be held by a cookie */
-	bool		 consents;	  /* its visitor wants that ... */
-	bool		 withdraws;	  /* ... or wants it no more */
-	bool		 local;		  /* came by the Unix socket, so a proxy of this machine */
+	uint32_t	 generation;   /* of the last announcement */
+	bool		 used;		   /* the slot is taken */
+	bool		 announced;	   /* the worker was told that it opened, and not yet that it closed */
+	bool		 asked;		   /* a request of its was read */
+	bool		 approved;	   /* it may become a websocket */
+	bool		 established;  /* it is one */
+	bool		 upgraded;	   /* the browser was told so: it can be written to */
+	bool		 listed;	   /* it is in a list */
+	bool		 counted;	   /* `key` is held in the address table */
+	bool		 secure;	   /* the visitor came by TLS, here or at a trusted proxy */
+	bool		 robot;		   /* no person */
+	bool		 keeps;		   /* its session may be held by a cookie */
+	bool		 consents;	   /* its visitor wants that ... */
+	bool		 withdraws;	   /* ... or wants it no more */
+	bool		 local;		   /* came by the Unix socket, so a proxy of this machine */
+	bool		 touched;	   /* server.c looks at it at the end of this turn */
+	bool		 write_wanted; /* its turn to write was asked for */
+	bool		 held;		   /* it is not read */
 	bool		 ping_wanted;
 	bool		 close_sent; /* the close frame is out */
 	bool		 half_beat;	 /* the next visit of the pings' timer only looks */
@@ -67,11 +73,11 @@ typedef struct Connection
 	CookieSite	 cookie_site; /* the host that its request was for */
 	Pulse		 pulse;
 	Allowance	 allowance;
-	Micros		 opened_at;		 /* when it became a websocket */
-	uint64_t	 payload;		 /* bytes of its messages */
-	uint64_t	 received;		 /* bytes from the peer at the last look ... */
-	Micros		 received_at;	 /* ... which was then */
-	Micros		 due;			 /* when its list looks at it */
+	Micros		 opened_at;	  /* when it became a websocket */
+	uint64_t	 payload;	  /* bytes of its messages */
+	uint64_t	 received;	  /* bytes from the peer at the last look (its request included) ... */
+	Micros		 received_at; /* ... which was then */
+	Micros		 due;		  /* when its list looks at it */
 	struct Connection *previous; /* in the list of newcomers, of sockets or of notes */
 	struct Connection *next;
 } Connection;

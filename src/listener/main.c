@@ -28,11 +28,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "callers.h"
 #include "events.h"
 #include "listener.h"
+#include "loop.h"
 #include "memory.h"
 #include "message.h"
 #include "note.h"
@@ -43,7 +43,6 @@
 
 #define CHANNEL_DESCRIPTOR	   3
 #define FIRST_LISTENING_SOCKET 4
-#define LISTENING_SOCKET_LIMIT 64
 
 #define EVENT_QUEUE_SIZE  (16 * 1024 * 1024)
 #define CLOSED_EVENT_SIZE 64		   /* more than a CLOSED takes in the queue */
@@ -56,16 +55,12 @@
 
 typedef struct Process
 {
-	uv_loop_t	 loop;
-	uv_poll_t	 channel_poll;
-	uv_prepare_t before_sleep;
-	uv_timer_t	 timer;
-	int			 poll_events;
-	uint64_t	 period; /* of the timer, ms */
-	int			 sockets[LISTENING_SOCKET_LIMIT];
-	int			 socket_count;
-	bool		 serving;
-	Listener	 listener;
+	Watch	 channel;
+	uint64_t period; /* of the timer, ms */
+	int		 sockets[LISTENING_SOCKET_LIMIT];
+	int		 socket_count;
+	bool	 serving;
+	Listener listener;
 } Process;
 
 static Process process;
@@ -151,7 +146,7 @@ begin_serving(Listener *listener)
 		_exit(EXIT_NO_MEMORY);
 
 	process.serving = true;
-	problem = server_start(listener, &process.loop, process.sockets, process.socket_count);
+	problem = server_start(listener, process.sockets, process.socket_count);
 	if (problem != NULL)
 		give_up(listener, problem);
 	memory_started();
@@ -188,7 +183,7 @@ configure(Listener *listener, const ListenerConfig *config)
 	server_reload();
 	if (config->ping_interval != old_interval)
 		socket_reconfigured(listener, clock_monotonic());
-	uv_timer_stop(&process.timer);
+	loop_set_timer(0);
 }
 
 /* An answer about a message: to a socket, or to a note that waits for it. */
@@ -257,17 +252,12 @@ take_command(void *context, const uint8_t *body, size_t length)
 
 /* --- the loop --------------------------------------------------------------- */
 
-static void watch_channel(void);
-
 static void
-on_channel(uv_poll_t *handle, int status, int events)
+on_channel(Watch *watch, unsigned what)
 {
-	(void) handle;
-	if (status < 0)
-		_exit(EXIT_CHANNEL_CLOSED);
-	if ((events & (UV_READABLE | UV_DISCONNECT)) &&
-		channel_read(process.listener.channel, READ_BUDGET, take_command, &process.listener) ==
-			CHANNEL_CLOSED)
+	(void) watch;
+	if (what & LOOP_READ && channel_read(process.listener.channel, READ_BUDGET, take_command,
+										 &process.listener) == CHANNEL_CLOSED)
 		_exit(EXIT_CHANNEL_CLOSED);
 }
 
@@ -275,43 +265,35 @@ on_channel(uv_poll_t *handle, int status, int events)
 static void
 watch_channel(void)
 {
-	int events =
-		UV_READABLE | UV_DISCONNECT | (channel_pending(process.listener.channel) ? UV_WRITABLE : 0);
-
-	if (events == process.poll_events)
-		return;
-	process.poll_events = events;
-	uv_poll_start(&process.channel_poll, events, on_channel);
+	if (!loop_watch(&process.channel, CHANNEL_DESCRIPTOR,
+					LOOP_READ | (channel_pending(process.listener.channel) ? LOOP_WRITE : 0)))
+		_exit(EXIT_NO_MEMORY);
 }
 
 static void
-on_timer(uv_timer_t *handle)
+on_tick(void)
 {
 	Micros now = clock_monotonic();
 
-	(void) handle;
 	callers_tick(&process.listener, now);
 	socket_tick(&process.listener, now);
 	note_tick(&process.listener, now);
+	server_tick();
 }
 
 /* Just before the loop sleeps: what this turn had to say goes out in one write. */
 static void
-before_sleep(uv_prepare_t *handle)
+before_sleep(void)
 {
-	bool needed = process.listener.sockets.first != NULL || process.listener.notes.first != NULL ||
-				  process.listener.newcomers.first != NULL;
-
-	(void) handle;
+	if (process.serving)
+		server_settle();
 	if (channel_flush(process.listener.channel) == CHANNEL_CLOSED)
 		_exit(EXIT_CHANNEL_CLOSED);
 	pressure_check(&process.listener, clock_monotonic());
+	if (process.serving)
+		server_settle();
 	watch_channel();
-
-	if (needed && !uv_is_active((uv_handle_t *) &process.timer))
-		uv_timer_start(&process.timer, on_timer, process.period, process.period);
-	else if (!needed)
-		uv_timer_stop(&process.timer);
+	loop_set_timer(process.listener.connections.used > 0 ? process.period : 0);
 }
 
 /* --- the beginning ---------------------------------------------------------- */
@@ -380,7 +362,8 @@ prepare_crypto(void)
 int
 main(int argc, char **argv)
 {
-	Listener *listener = &process.listener;
+	static const LoopHooks hooks = {before_sleep, on_tick};
+	Listener			  *listener = &process.listener;
 
 	if (!take_descriptors(argc, argv))
 	{
@@ -390,23 +373,18 @@ main(int argc, char **argv)
 		return EXIT_BY_HAND;
 	}
 	drop_powers();
-	if (!prepare_crypto() || !memory_for_loop())
+	if (!prepare_crypto())
 		return EXIT_NO_MEMORY;
 
 	/* The queue is finally sized by the number of connections, which nobody knows yet: room for any number. */
 	listener->channel = channel_new(CHANNEL_DESCRIPTOR, RECORD_LIMIT,
 									EVENT_QUEUE_SIZE + (size_t) UINT16_MAX * 4 * CLOSED_EVENT_SIZE);
 	listener->events_limit = EVENT_QUEUE_SIZE;
-	if (listener->channel == NULL || uv_loop_init(&process.loop) != 0 ||
-		uv_poll_init(&process.loop, &process.channel_poll, CHANNEL_DESCRIPTOR) != 0)
+	if (listener->channel == NULL || !loop_init())
 		return EXIT_NO_MEMORY;
-	uv_prepare_init(&process.loop, &process.before_sleep);
-	uv_timer_init(&process.loop, &process.timer);
+	process.channel.handler = on_channel;
 
 	if (!event_ready(listener, clock_monotonic()))
 		return EXIT_NO_MEMORY;
-	watch_channel();
-	uv_prepare_start(&process.before_sleep, before_sleep);
-	uv_run(&process.loop, UV_RUN_DEFAULT);
-	return EXIT_CHANNEL_CLOSED;
+	loop_run(&hooks);
 }

@@ -7,11 +7,7 @@
 #ifndef PAGEVIEWS_MEMORY_H
 #define PAGEVIEWS_MEMORY_H
 
-#include <stdbool.h>
 #include <stddef.h>
-
-/* Gives libuv an allocator that ends the process when it has nothing left; before anything else of it. */
-extern bool memory_for_loop(void);
 
 /*
  * libwebsockets' allocator, as lws_set_allocator() wants it.  Until memory_started()

@@ -17,6 +17,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "scratch.h"
 #include "url.h"
 
 /* --- texts and numbers ------------------------------------------------------ */
@@ -346,6 +347,7 @@ message_parse(char *data, size_t length, const MessageRules *rules, Arena *arena
 	root = json_loadb(data, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
 	verdict = read_message(root, rules, arena, message);
 	json_decref(root);
+	scratch_reset();
 	return verdict;
 }
 
@@ -430,6 +432,7 @@ split_array(char *data, size_t length, Slice elements[NOTE_MESSAGE_LIMIT])
 void
 message_prepare(void)
 {
+	json_set_alloc_funcs(scratch_allocate, scratch_free);
 	json_object_seed(0);
 }
 

@@ -33,7 +33,10 @@ typedef struct MessageRules
 	Text query_parameters; /* kept ones, as in ListenerConfig */
 } MessageRules;
 
-/* Once: draws the seed of the hash tables, for which Jansson opens a file. */
+/*
+ * Once: gives Jansson its memory (scratch.h), and draws the seed of its hash tables, for
+ * which it opens a file.
+ */
 extern void message_prepare(void);
 
 /*

@@ -24,12 +24,24 @@
 #define ROOT	0
 #define MATCHED 1
 
+/* Most visitors say what another one has said not long before. */
+#define SEEN_COUNT 64
+#define SEEN_LIMIT 256 /* bytes */
+
+typedef struct Seen
+{
+	uint16_t length; /* 0: nothing yet */
+	bool	 robot;
+	char	 text[SEEN_LIMIT];
+} Seen;
+
 struct Robots
 {
 	uint16_t  class_of[SYMBOL_COUNT];
 	uint32_t  classes;
 	uint32_t  nodes;
 	uint16_t *next; /* owned: of node and class, the next node */
+	Seen	  seen[SEEN_COUNT];
 };
 
 /* A line of the list. */
@@ -196,12 +208,42 @@ robots_free(Robots *robots)
 	free(robots);
 }
 
-bool
-robots_recognise(const Robots *robots, Text user_agent)
+/* Reads the text through the list. */
+static bool
+is_listed(const Robots *robots, Text user_agent)
 {
 	uint32_t node = *next_of(robots, ROOT, robots->class_of[SYMBOL_BEGIN]);
 
 	for (int i = 0; i < user_agent.length && node != MATCHED; i++)
 		node = *next_of(robots, node, robots->class_of[(uint8_t) user_agent.data[i]]);
 	return node == MATCHED || *next_of(robots, node, robots->class_of[SYMBOL_END]) == MATCHED;
+}
+
+/* Where a text is remembered; a few of its bytes tell most from each other. */
+static Seen *
+seen_of(Robots *robots, Text text)
+{
+	unsigned place = text.length;
+
+	for (int i = 0; i < text.length; i += 1 + text.length / 16)
+		place = place * 31 + (uint8_t) text.data[i];
+	return &robots->seen[place % SEEN_COUNT];
+}
+
+bool
+robots_recognise(Robots *robots, Text user_agent)
+{
+	Seen *seen;
+
+	if (user_agent.length == 0 || user_agent.length > SEEN_LIMIT)
+		return is_listed(robots, user_agent);
+	seen = seen_of(robots, user_agent);
+	if (seen->length != user_agent.length ||
+		memcmp(seen->text, user_agent.data, user_agent.length) != 0)
+	{
+		seen->length = user_agent.length;
+		seen->robot = is_listed(robots, user_agent);
+		memcpy(seen->text, user_agent.data, user_agent.length);
+	}
+	return seen->robot;
 }

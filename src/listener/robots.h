@@ -23,6 +23,6 @@ extern void	   robots_free(Robots *robots);
  * Whether a text of the list stands in the header, case as it is.  One step for
  * each byte, whatever they are; no memory is taken.
  */
-extern bool robots_recognise(const Robots *robots, Text user_agent);
+extern bool robots_recognise(Robots *robots, Text user_agent);
 
 #endif /* PAGEVIEWS_ROBOTS_H */

@@ -10,12 +10,11 @@
  * process, no memory that can be executed.  accept4 alone makes descriptors.
  *
  * What libraries would do late is done before, or made needless: Jansson opens
- * /dev/urandom once (message_prepare()); glibc looks at /etc/localtime whenever
- * somebody asks for local time, unless TZ names a zone that it knows already; and a
- * second arena of its malloc would read /proc.
+ * /dev/urandom once (message_prepare()); glibc looks at /etc/localtime
+ * whenever somebody asks for local time, unless TZ names a zone that it knows already;
+ * and a second arena of its malloc would read /proc.
  *
- * rt_sigreturn is left out: no handler of ours returns.  A newer libuv that wants
- * io_uring is not let: what goes through it no filter sees.
+ * rt_sigreturn is left out: no handler of ours returns.
  */
 #ifdef POSTGRES_H
 #error "the listener knows nothing of Postgres"
@@ -134,10 +133,11 @@ new_filter(uint32_t otherwise)
 {
 	scmp_filter_ctx filter = seccomp_init(otherwise);
 
-	/* All threads or none, should a library have started one. */
+	/* All threads or none, should a library have started one; a search by halves. */
 	if (filter != NULL &&
 		(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
-		 seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) != 0))
+		 seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) != 0 ||
+		 seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0))
 	{
 		seccomp_release(filter);
 		return NULL;

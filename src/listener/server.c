@@ -11,25 +11,28 @@
  * upgrade says is only ever read by copying it.  Frames that a client did not mask
  * the library takes like any others, and tells nobody: they do no harm here.
  *
- * The library's loop is the process's own (libuv).  The inherited listening
- * sockets are watched by the library as plain descriptors; accept4() is ours
- * (callers.c), so that the limits come before the library sees a byte.
+ * The library believes that it polls, but the loop is ours (loop.c, server_turn.c), and so are
+ * the listening sockets and accept4() (callers.c): the limits come before the library sees a byte.
  */
 #ifdef POSTGRES_H
 #error "the listener knows nothing of Postgres"
 #endif
 
-#include "server.h"
+#include "server_request.h"
+#include "server_turn.h"
 
-#include <libwebsockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "callers.h"
 #include "events.h"
 #include "http.h"
+#include "loop.h"
 #include "main.h"
 #include "memory.h"
 #include "note.h"
@@ -40,7 +43,9 @@
 #include "tls.h"
 
 /* The library's number for a close frame, which its header does not name. */
-#define WRITE_CLOSE ((enum lws_write_protocol) 4)
+#define WRITE_CLOSE		  ((enum lws_write_protocol) 4)
+#define FRAME_TEXT		  0x81 /* RFC 6455, 5.2: whole, text */
+#define SHORT_FRAME_LIMIT 125  /* bytes whose number fits one byte */
 
 _Static_assert(OUTGOING_HEADROOM >= LWS_PRE, "room for the library's frame");
 _Static_assert(RESPONSE_HEADROOM >= LWS_PRE, "room for the library's frame");
@@ -48,9 +53,9 @@ _Static_assert(RESPONSE_HEADROOM >= LWS_PRE, "room for the library's frame");
 /* There is one library in a process, so there is one of these. */
 static struct
 {
-	Listener		 *listener;
-	struct lws_vhost *vhost;
-	void			 *ssl_context; /* the library's; NULL without TLS */
+	Listener *listener;
+	void	 *ssl_context; /* the library's; NULL without TLS */
+	Watch	  sockets[LISTENING_SOCKET_LIMIT];
 } server;
 
 /* --- HTTP ------------------------------------------------------------------- */
@@ -112,13 +117,6 @@ on_http_writable(struct lws *wsi, Connection *connection)
 	return 0;
 }
 
-/* Holds back what is written until it is told otherwise, so that it leaves in one packet. */
-static void
-cork(struct lws *wsi, int on)
-{
-	(void) setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
-}
-
 /*
  * Decides about an upgrade.  The token is copied, never read through the pointer
  * that the library hands in: that may be stale.  Anything but "websocket" is cut
@@ -145,50 +143,77 @@ on_upgrade(struct lws *wsi, Connection *connection)
 	if (status == 0)
 	{
 		connection->approved = true;
-		cork(wsi, 1);
 		return 0;
 	}
 	return http_refuse(&response, status, now.wall) ? write_response(wsi, &response) : -1;
 }
 
-/* The session's cookie goes on the 101. */
+/* Appends to the head of the 101; false, and nothing is, when there is no room. */
+static bool
+append(struct lws_process_html_args *args, const void *data, size_t length)
+{
+	if (args->max_len < 0 || length > (size_t) args->max_len)
+		return false;
+	memcpy(args->p, data, length);
+	args->p += length;
+	args->max_len -= (int) length;
+	return true;
+}
+
+/*
+ * The first message that waits leaves with the 101, in one packet and one call:
+ * behind the end of the head, which is then ours to write, as a frame whose last two
+ * bytes are the end of the head that the library writes.  To JSON they are blanks.
+ */
+static void
+append_message(Connection *connection, struct lws_process_html_args *args)
+{
+	Outgoing *message = connection->first;
+	uint8_t	  begin[4] = {'\r', '\n', FRAME_TEXT};
+
+	if (message == NULL || message->length + 2 > SHORT_FRAME_LIMIT ||
+		args->max_len < (int) (sizeof begin + message->length + 2))
+		return;
+	begin[3] = (uint8_t) (message->length + 2);
+	(void) append(args, begin, sizeof begin);
+	(void) append(args, message->data + OUTGOING_HEADROOM, message->length);
+	free(connection_next(connection));
+}
+
+/* The session's cookie goes on the 101, and the hello behind it. */
 static int
-on_add_headers(Connection *connection, struct lws_process_html_args *args)
+on_add_headers(struct lws *wsi, Connection *connection, struct lws_process_html_args *args)
 {
 	const ListenerConfig *config = &server.listener->configuration.is;
 	char				  line[SESSION_LINE_LIMIT];
-	size_t				  length;
+	size_t				  length = 0;
+	Moment				  now = clock_now();
+	Request				  request = {0};
+	Visitor				  visitor;
 
-	if (!connection->approved || !(connection->keeps || connection->withdraws))
+	if (!connection->approved)
 		return 0;
 	if (connection->withdraws)
 		length = session_line_withdrawn(config, connection->secure, line, sizeof line);
-	else
+	else if (connection->keeps)
 		length = session_line(config, connection->secure, &connection->cookie_site,
-							  &connection->session, clock_wall(), line, sizeof line);
-	if (length > 0 && args->max_len > 0 && length < (size_t) args->max_len)
-	{
-		memcpy(args->p, line, length);
-		args->p += length;
-	}
+							  &connection->session, now.wall, line, sizeof line);
+	(void) append(args, line, length);
+	server_read_visitor(wsi, config->country_header, &request);
+	visitor = http_visitor(server.listener, connection, &request);
+	socket_opened(server.listener, connection, &visitor, now);
+	append_message(connection, args);
 	return 0;
 }
 
 /* --- sockets ---------------------------------------------------------------- */
 
 static int
-on_established(struct lws *wsi, Connection *connection)
+on_established(Connection *connection)
 {
-	Request request = {0};
-	Visitor visitor;
-
-	if (!connection->approved)
-		return -1;
-	server_read_visitor(wsi, server.listener->configuration.is.country_header, &request);
-	visitor = http_visitor(server.listener, connection, &request);
-	socket_opened(server.listener, connection, &visitor, clock_now());
-	cork(wsi, 0);
-	return 0;
+	connection->upgraded = true;
+	turn_opened(connection);
+	return connection->established ? 0 : -1;
 }
 
 static int
@@ -203,6 +228,13 @@ on_receive(struct lws *wsi, Connection *connection, char *data, size_t length)
 	connection->payload += length;
 	socket_received(server.listener, connection, &chunk, clock_monotonic());
 	return 0;
+}
+
+/* Holds back what is written until it is told otherwise, so that it leaves in one packet. */
+static void
+cork(struct lws *wsi, int on)
+{
+	(void) setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
 /*
@@ -237,7 +269,8 @@ on_socket_writable(struct lws *wsi, Connection *connection)
 		if (lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
 			return -1;
 	}
-	while (!lws_send_pipe_choked(wsi) && (outgoing = connection_next(connection)) != NULL)
+	while (connection->first != NULL && !lws_send_pipe_choked(wsi) &&
+		   (outgoing = connection_next(connection)) != NULL)
 	{
 		int written =
 			lws_write(wsi, outgoing->data + OUTGOING_HEADROOM, outgoing->length, LWS_WRITE_TEXT);
@@ -247,7 +280,7 @@ on_socket_writable(struct lws *wsi, Connection *connection)
 			return -1;
 	}
 	if (connection->first != NULL)
-		lws_callback_on_writable(wsi);
+		connection->write_wanted = true;
 	else if (connection->close_code != 0 && !connection->close_sent)
 		return send_close(wsi, connection);
 	return 0;
@@ -271,7 +304,7 @@ on_destroyed(Connection *connection)
 static void
 on_caller(Connection *connection, int descriptor)
 {
-	lws_adopt_desc_t adoption = {.vh = server.vhost,
+	lws_adopt_desc_t adoption = {.vh = turn_vhost(descriptor),
 								 .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
 								 .fd.sockfd = descriptor,
 								 .opaque = connection};
@@ -285,6 +318,16 @@ on_caller(Connection *connection, int descriptor)
 		connection->wire = wsi;
 	else if (connection->used && connection->wire == NULL)
 		on_destroyed(connection);
+	turn_begin(connection);
+}
+
+/* A listening socket has callers, or is lost: then the next process inherits it anew. */
+static void
+on_callers(Watch *watch, unsigned what)
+{
+	if (what & LOOP_WRITE)
+		_exit(EXIT_NO_SERVER);
+	callers_take(server.listener, watch->descriptor, on_caller);
 }
 
 /* --- the library's callback --------------------------------------------------- */
@@ -304,16 +347,10 @@ configure_tls(void)
 
 /* What concerns the process and no connection. */
 static int
-on_library(struct lws *wsi, enum lws_callback_reasons reason, void *user)
+on_library(enum lws_callback_reasons reason, void *user)
 {
 	switch (reason)
 	{
-		case LWS_CALLBACK_RAW_RX_FILE:
-			callers_take(server.listener, lws_get_socket_fd(wsi), on_caller);
-			return 0;
-		case LWS_CALLBACK_RAW_CLOSE_FILE:
-			/* A listening socket was lost; the next process inherits it anew. */
-			_exit(EXIT_NO_SERVER);
 		case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
 			server.ssl_context = user;
 			return configure_tls() ? 0 : 1;
@@ -333,9 +370,12 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 								 : lws_get_opaque_user_data(wsi);
 
 	if (connection == NULL)
-		return on_library(wsi, reason, user);
+		return on_library(reason, user);
 	if (reason != LWS_CALLBACK_WSI_DESTROY)
+	{
 		connection->wire = wsi;
+		turn_touch(connection);
+	}
 
 	switch (reason)
 	{
@@ -352,9 +392,9 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 			return connection->approved ? 0 : -1;
 		case LWS_CALLBACK_ADD_HEADERS:
-			return on_add_headers(connection, in);
+			return on_add_headers(wsi, connection, in);
 		case LWS_CALLBACK_ESTABLISHED:
-			return on_established(wsi, connection);
+			return on_established(connection);
 		case LWS_CALLBACK_RECEIVE:
 			return on_receive(wsi, connection, in, length);
 		case LWS_CALLBACK_RECEIVE_PONG:
@@ -364,13 +404,17 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			return on_socket_writable(wsi, connection);
 		case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 			event_closed(server.listener, connection, CLOSE_NORMAL, clock_monotonic());
+			/* Our close frame leaves with the end of the stream, in one packet. */
+			cork(wsi, 1);
 			/* An answer to our own close frame gets none. */
 			return connection->close_sent ? -1 : 0;
 		case LWS_CALLBACK_CLOSED:
 			/* Comes for upgrades that failed, too. */
 			if (connection->established)
 				socket_closed(server.listener, connection,
-							  callers_cause_of_end(connection, lws_get_socket_fd(wsi)),
+							  connection->announced
+								  ? callers_cause_of_end(connection, lws_get_socket_fd(wsi))
+								  : CLOSE_NORMAL,
 							  clock_monotonic());
 			return 0;
 		case LWS_CALLBACK_CLOSED_HTTP:
@@ -395,7 +439,34 @@ static const struct lws_protocols protocols[] = {
 
 /* --- life ------------------------------------------------------------------- */
 
-/* What the library has to say may repeat what a peer sent. */
+static void __attribute__((noinline, format(printf, 1, 0)))
+log_problem(const char *format, va_list arguments)
+{
+	char line[LOG_TEXT_LIMIT];
+
+	(void) vsnprintf(line, sizeof line, format, arguments);
+	if (server.listener != NULL)
+		event_log_library(server.listener, line, strlen(line), clock_monotonic());
+}
+
+/*
+ * Takes the place of the library's own: Debian's build has something to say about each
+ * thing that it does, some 500 times a view, and would look only behind a formatting call
+ * whether anybody listens.  What it says may repeat what a peer sent.
+ */
+void
+_lws_log(int level, const char *format, ...)
+{
+	va_list arguments;
+
+	if (__builtin_expect((level & LLL_ERR) == 0, 1))
+		return;
+	va_start(arguments, format);
+	log_problem(format, arguments);
+	va_end(arguments);
+}
+
+/* The same, from a later library. */
 static void
 on_log(int level, const char *line)
 {
@@ -404,12 +475,10 @@ on_log(int level, const char *line)
 }
 
 const char *
-server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
-			 int descriptor_count)
+server_start(Listener *listener, const int *descriptors, int descriptor_count)
 {
 	/* All zero: the library neither pings nor keeps a timer a connection. */
 	static const lws_retry_bo_t no_validity_timer;
-	void					   *loops[] = {loop};
 	bool						tls = listener->configuration.is.tls_certificate.length > 0;
 	/* Its own timers are the second line, behind callers_tick(). */
 	unsigned patience = 1 + (unsigned) listener->configuration.is.limits.handshake_timeout / 1000;
@@ -422,36 +491,27 @@ server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
 		.gid = (gid_t) -1,
 		.uid = (uid_t) -1,
 		.options =
-			LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-			LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
+			LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_VALIDATE_UTF8 |
+			LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
 			(tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX
 				 : 0),
 		.max_http_header_data = HEADER_DATA_LIMIT,
 		.timeout_secs = patience,
 		.timeout_secs_ah_idle = patience,
-		.retry_and_idle_policy = &no_validity_timer,
-		.foreign_loops = loops};
-	struct lws_context *context;
+		.retry_and_idle_policy = &no_validity_timer};
 
 	server.listener = listener;
 	lws_set_log_level(LLL_ERR, on_log);
 	lws_set_allocator(memory_for_server);
-	context = lws_create_context(&info);
-	if (context == NULL)
-		return "the listener cannot set up libwebsockets "
-			   "(is its libuv plugin, libwebsockets-evlib-uv, installed?)";
-	server.vhost = lws_create_vhost(context, &info);
-	if (server.vhost == NULL)
+	if (!turn_prepare(listener, &info))
 		return tls ? "the listener cannot serve TLS with what pageviews.ssl_cert_file and "
 					 "pageviews.ssl_key_file hold"
 				   : "the listener cannot set up libwebsockets";
 
 	for (int i = 0; i < descriptor_count; i++)
 	{
-		lws_sock_file_fd_type descriptor = {.filefd = descriptors[i]};
-
-		if (lws_adopt_descriptor_vhost(server.vhost, LWS_ADOPT_RAW_FILE_DESC, descriptor,
-									   protocols[0].name, NULL) == NULL)
+		server.sockets[i].handler = on_callers;
+		if (!loop_watch(&server.sockets[i], descriptors[i], LOOP_READ))
 			return "the listener cannot watch its listening sockets";
 	}
 	return NULL;
@@ -464,30 +524,16 @@ server_reload(void)
 		(void) configure_tls();
 }
 
-void
-server_want_write(Connection *connection)
-{
-	if (connection->wire != NULL)
-		lws_callback_on_writable(connection->wire);
-}
-
 bool
 server_write(Connection *connection, const char *message, size_t length)
 {
 	static uint8_t frame[LWS_PRE + REPLY_LIMIT];
 	struct lws	  *wsi = connection->wire;
 
-	if (wsi == NULL || length > REPLY_LIMIT || lws_partial_buffered(wsi))
+	if (wsi == NULL || !connection->upgraded || length > REPLY_LIMIT || lws_partial_buffered(wsi))
 		return false;
 	memcpy(frame + LWS_PRE, message, length);
 	return lws_write(wsi, frame + LWS_PRE, length, LWS_WRITE_TEXT) >= 0;
-}
-
-void
-server_hold(Connection *connection, bool hold)
-{
-	if (connection->wire != NULL)
-		(void) lws_rx_flow_control(connection->wire, hold ? 0 : 1);
 }
 
 uint64_t
@@ -502,6 +548,7 @@ server_received(const Connection *connection)
 void
 server_drop(Connection *connection)
 {
-	if (connection->wire != NULL)
+	/* The second time it no longer waits for the peer's side of TLS. */
+	for (int i = 0; i < 2 && connection->wire != NULL; i++)
 		lws_set_timeout(connection->wire, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
 }

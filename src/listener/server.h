@@ -10,15 +10,20 @@
 
 #include "listener.h"
 
-struct uv_loop_s;
+#define LISTENING_SOCKET_LIMIT 64
 
 /*
- * Sets the library up on the loop and begins to take callers from the listening
+ * Sets the library up and begins to take callers from the listening
  * sockets.  Called once, when the first configuration is there.  NULL, or when the
  * library will not have it a sentence that says so (its reasons are in the log).
  */
-extern const char *server_start(Listener *listener, struct uv_loop_s *loop, const int *descriptors,
-								int descriptor_count);
+extern const char *server_start(Listener *listener, const int *descriptors, int descriptor_count);
+
+/* The end of a turn: what was asked for in it is written, and who is to be watched is watched. */
+extern void server_settle(void);
+
+/* Gives the library its time, for its own timers; about once a second while there are connections. */
+extern void server_tick(void);
 
 /* After a new configuration: a new certificate serves the connections to come. */
 extern void server_reload(void);

@@ -8,6 +8,7 @@
 
 #include "session.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -23,12 +24,24 @@ set_version(Uuid *session, int version)
 	session->bytes[8] = (uint8_t) ((session->bytes[8] & 0x3f) | 0x80);
 }
 
-/* A random UUID, version 4. */
+/*
+ * A random UUID, version 4.  The generator is asked for many at a time; none is
+ * kept once it is handed out.
+ */
 static bool
 mint_session(Uuid *session)
 {
-	if (RAND_bytes(session->bytes, sizeof session->bytes) != 1)
-		return false;
+	static Uuid	  stock[64];
+	static size_t left;
+
+	if (left == 0)
+	{
+		if (RAND_bytes(stock[0].bytes, sizeof stock) != 1)
+			return false;
+		left = sizeof stock / sizeof stock[0];
+	}
+	*session = stock[--left];
+	OPENSSL_cleanse(&stock[left], sizeof stock[left]);
 	set_version(session, 4);
 	return true;
 }

@@ -135,7 +135,6 @@ socket_opened(Listener *listener, Connection *connection, const Visitor *visitor
 		return;
 	}
 	connection->half_beat = true;
-	connection->received = server_received(connection);
 	connection->received_at = now.monotonic;
 	look_again(listener, connection, now.monotonic);
 	say(listener, connection, reply,

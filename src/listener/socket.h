@@ -19,7 +19,7 @@ typedef struct Chunk
 	bool   last;  /* ends it */
 } Chunk;
 
-/* The handshake is done: announces the socket and says hello. */
+/* The handshake is as good as done: announces the socket and says hello. */
 extern void socket_opened(Listener *listener, Connection *connection, const Visitor *visitor,
 						  Moment now);
 

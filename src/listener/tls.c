@@ -134,3 +134,9 @@ tls_configure(void *ssl_context, const ListenerConfig *config, char *problem, si
 	free_credentials(&credentials);
 	return what == NULL;
 }
+
+bool
+tls_wants_write(const void *ssl)
+{
+	return ssl != NULL && SSL_want_write((const SSL *) ssl);
+}

@@ -22,4 +22,7 @@
 extern bool tls_configure(void *ssl_context, const ListenerConfig *config, char *problem,
 						  size_t problem_size);
 
+/* Whether a connection's SSL (NULL: it has none) can go on only when something was written. */
+extern bool tls_wants_write(const void *ssl);
+
 #endif /* PAGEVIEWS_TLS_H */

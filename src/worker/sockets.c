@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -72,8 +73,16 @@ bind_one(const struct addrinfo *address)
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
 		(address->ai_family != AF_INET6 ||
 		 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
+		/* Accepted sockets inherit it, which spares each of them the call. */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0 &&
 		bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+	{
+		int zero = 0;
+
+		/* This, too: a request is acknowledged by its answer, not by a packet before it. */
+		(void) setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &zero, sizeof zero);
 		return fd;
+	}
 
 	{
 		int saved = errno;

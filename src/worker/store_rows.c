@@ -3,7 +3,7 @@
  *	  Batches of views and their sessions.
  *
  * A batch is one transaction: the sessions first, then the views, leaf by leaf,
- * each by one statement that unnests arrays and upserts; a row only gives way
+ * each by one statement that unnests records and upserts; a row only gives way
  * to a higher revision.  The plans are kept, one a leaf, a few at a time.
  *
  * When an error is about the data, the batch is halved, each half in a
@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -68,13 +69,10 @@ typedef struct BatchLeaf
 	Oid leaf;
 } BatchLeaf;
 
-/* One array to unnest: a datum a row. */
+/* One column of a batch: a datum a row. */
 typedef struct Column
 {
 	Oid	   type;
-	int16  length;
-	bool   by_value;
-	char   alignment;
 	Datum *values;
 	bool  *nulls;
 } Column;
@@ -142,13 +140,14 @@ static const char view_query[] =
 	"view_id, session_id, started_at, ended_at, revision, engagement_ms, focused_ms, active_ms, collector,"
 	" navigation, end_reason, scroll_depth, site, path, name, query, title, referrer, props) "
 	"SELECT r.view_id, r.session_id, r.started_at, r.ended_at, r.revision,"
-	" r.engagement_ms, r.focused_ms, r.active_ms, $19,"
+	" r.engagement_ms, r.focused_ms, r.active_ms, $2,"
 	" ('{navigate,reload,back_forward,bfcache,spa,prerender,restore}'::pageviews.navigation[])[r.navigation],"
 	" ('{closed,navigated,lost,timeout,shutdown,recovered}'::pageviews.end_reason[])[r.end_reason],"
 	" r.scroll_depth, r.site, r.path, r.name, r.query, r.title, r.referrer, r.props "
-	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) AS r ("
-	"view_id, session_id, started_at, ended_at, revision, engagement_ms, focused_ms, active_ms,"
-	" navigation, end_reason, scroll_depth, site, path, name, query, title, referrer, props) "
+	"FROM unnest($1) AS r (view_id uuid, session_id uuid, started_at timestamptz, ended_at timestamptz,"
+	" revision bigint, engagement_ms integer, focused_ms integer, active_ms integer,"
+	" navigation smallint, end_reason smallint, scroll_depth smallint, site text, path text, name text,"
+	" query text, title text, referrer text, props jsonb) "
 	"ON CONFLICT (view_id) DO UPDATE SET"
 	" ended_at = excluded.ended_at, revision = excluded.revision, engagement_ms = excluded.engagement_ms,"
 	" focused_ms = excluded.focused_ms, active_ms = excluded.active_ms, collector = excluded.collector,"
@@ -161,7 +160,9 @@ static const char sessions_query[] =
 	"INSERT INTO pageviews.sessions AS stored"
 	" (session_id, created_at, screen_width, screen_height, user_agent, language, time_zone,"
 	" browser, browser_version, system, device, country, robot) "
-	"SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
+	"SELECT * FROM unnest($1) AS r (session_id uuid, created_at timestamptz, screen_width integer,"
+	" screen_height integer, user_agent text, language text, time_zone text, browser text,"
+	" browser_version text, system text, device text, country text, robot boolean) "
 	"ON CONFLICT (session_id) DO UPDATE SET robot = true WHERE excluded.robot AND NOT stored.robot";
 
 /* --- columns --------------------------------------------------------------- */
@@ -175,8 +176,6 @@ make_columns(const Oid *types, int count, uint32_t rows)
 	for (int c = 0; c < count; c++)
 	{
 		columns[c].type = types[c];
-		get_typlenbyvalalign(types[c], &columns[c].length, &columns[c].by_value,
-							 &columns[c].alignment);
 		columns[c].values = palloc0_array(Datum, rows);
 		columns[c].nulls = palloc_array(bool, rows);
 		memset(columns[c].nulls, true, rows);
@@ -200,20 +199,32 @@ set_text(Column *column, uint32_t row, Text text)
 		set_value(column, row, text_datum(text.data, text.length));
 }
 
-/* The arrays that the columns' first `rows` datums make, as arguments. */
-static void
-make_arrays(const Column *columns, int count, uint32_t rows, Oid *types, Datum *arguments)
+/*
+ * The array of records that the columns' first `rows` datums make: unnesting one
+ * array of records takes an eighth of the time of unnesting an array a column.
+ */
+static Datum
+make_records(const Column *columns, int count, uint32_t rows)
 {
-	int dimension = (int) rows;
-	int lower_bound = 1;
+	TupleDesc description = CreateTemplateTupleDesc(count);
+	Datum	 *records = palloc_array(Datum, rows);
+	Datum	 *values = palloc_array(Datum, count);
+	bool	 *nulls = palloc_array(bool, count);
 
 	for (int c = 0; c < count; c++)
+		TupleDescInitEntry(description, c + 1, NULL, columns[c].type, -1, 0);
+	description = BlessTupleDesc(description);
+	for (uint32_t i = 0; i < rows; i++)
 	{
-		types[c] = get_array_type(columns[c].type);
-		arguments[c] = PointerGetDatum(construct_md_array(
-			columns[c].values, columns[c].nulls, 1, &dimension, &lower_bound, columns[c].type,
-			columns[c].length, columns[c].by_value, columns[c].alignment));
+		for (int c = 0; c < count; c++)
+		{
+			values[c] = columns[c].values[i];
+			nulls[c] = columns[c].nulls[i];
+		}
+		records[i] = HeapTupleGetDatum(heap_form_tuple(description, values, nulls));
 	}
+	return PointerGetDatum(
+		construct_array(records, (int) rows, RECORDOID, -1, false, TYPALIGN_DOUBLE));
 }
 
 /* --- leaves ---------------------------------------------------------------- */
@@ -307,8 +318,8 @@ write_sessions(const Batch *batch)
 	bool	 *robots = palloc0_array(bool, batch->count);
 	uint32_t  count = first_of_sessions(batch, first, robots);
 	Column	 *columns = make_columns(session_types, SESSION_COLUMN_COUNT, count);
-	Oid		  types[SESSION_COLUMN_COUNT];
-	Datum	  arguments[SESSION_COLUMN_COUNT];
+	Oid		  type = RECORDARRAYOID;
+	Datum	  argument;
 
 	for (uint32_t i = 0; i < count; i++)
 	{
@@ -333,8 +344,8 @@ write_sessions(const Batch *batch)
 			set_text(&columns[SESSION_COUNTRY], i, (Text){visitor.country, COUNTRY_LENGTH});
 		set_value(&columns[SESSION_ROBOT], i, BoolGetDatum(robots[first[i]]));
 	}
-	make_arrays(columns, SESSION_COLUMN_COUNT, count, types, arguments);
-	store_execute(&sessions_plan, sessions_query, SESSION_COLUMN_COUNT, types, arguments);
+	argument = make_records(columns, SESSION_COLUMN_COUNT, count);
+	store_execute(&sessions_plan, sessions_query, 1, &type, &argument);
 }
 
 /* --- views ----------------------------------------------------------------- */
@@ -375,8 +386,8 @@ write_leaf(const Batch *batch, const BatchLeaf *leaf)
 	WallMillis	from = month_start(leaf->year, leaf->month);
 	WallMillis	until = month_start(leaf->year + leaf->month / 12, leaf->month % 12 + 1);
 	Column	   *columns = make_columns(view_types, VIEW_COLUMN_COUNT, batch->count);
-	Oid			types[VIEW_COLUMN_COUNT + 1];
-	Datum		arguments[VIEW_COLUMN_COUNT + 1];
+	Oid			types[] = {RECORDARRAYOID, INT4OID};
+	Datum		arguments[2];
 	SPIPlanPtr *plan = leaf_plan(leaf->leaf);
 	uint32_t	count = 0;
 
@@ -387,11 +398,10 @@ write_leaf(const Batch *batch, const BatchLeaf *leaf)
 		if (row->started_at >= from && row->started_at < until)
 			set_view(columns, count++, row);
 	}
-	make_arrays(columns, VIEW_COLUMN_COUNT, count, types, arguments);
-	types[VIEW_COLUMN_COUNT] = INT4OID;
-	arguments[VIEW_COLUMN_COUNT] = Int32GetDatum(store_collector());
-	store_execute(plan, *plan != NULL ? NULL : psprintf(view_query, get_rel_name(leaf->leaf)),
-				  VIEW_COLUMN_COUNT + 1, types, arguments);
+	arguments[0] = make_records(columns, VIEW_COLUMN_COUNT, count);
+	arguments[1] = Int32GetDatum(store_collector());
+	store_execute(plan, *plan != NULL ? NULL : psprintf(view_query, get_rel_name(leaf->leaf)), 2,
+				  types, arguments);
 }
 
 /*

@@ -152,6 +152,7 @@ judge_frame(Slot *slot)
 {
 	size_t		   head = 2;
 	size_t		   length;
+	size_t		   end;
 	int			   opcode;
 	const uint8_t *payload;
 
@@ -174,8 +175,10 @@ judge_frame(Slot *slot)
 	if (slot->length < head + length)
 		return false;
 	payload = slot->input + head;
-	if (opcode == 1 && (length < 2 || payload[0] != '{' || payload[length - 1] != '}' ||
-						!text_is_clean((const char *) payload, length)))
+	/* The hello has blanks behind it. */
+	end = length >= 2 && memcmp(payload + length - 2, "\r\n", 2) == 0 ? length - 2 : length;
+	if (opcode == 1 && (end < 2 || payload[0] != '{' || payload[end - 1] != '}' ||
+						!text_is_clean((const char *) payload, end)))
 		complain(slot, "no message of this server");
 	/* After a close frame nothing is promised. */
 	slot->deaf = opcode == 8;

@@ -19,9 +19,9 @@ for my $length ($ENV{HOSTILE_STRIDE} ? (1, 5) : 1)
 
 	diag(sprintf '%d in a row: %d failures of a session of %d allocations and of starts of %d: %d clean exits, %d refusals, %d unharmed, %d crashes at a start',
 		$length, @$report{qw(runs session start clean_exits refusals unharmed crashes_at_start)});
-	cmp_ok($report->{session}, '>', 50, "every allocation of a session of $report->{session}");
+	cmp_ok($report->{session}, '>', 10, "every allocation of a session of $report->{session}");
 	is($report->{findings}, 0, '... failed, and nothing else did');
-	cmp_ok($report->{refusals} + $report->{clean_exits}, '>', 20, 'those who asked were refused');
+	cmp_ok($report->{refusals} + $report->{clean_exits}, '>', 5, 'those who asked were refused');
 	is($report->{crashes_at_start}, 0, 'starts end cleanly');
 }
 done_testing();

@@ -18,7 +18,7 @@
  *	  --leftovers P		of a hundred views P are ended once more on the next socket
  *	  --rate N			N views a second are begun, however slow the answers (0: as
  *						fast as they come)
- *	  --pings N			with --stage: N pings, --rate a second, before it says "open"
+ *	  --pings N			with --stage: N pings, --rate a second, before it says "open" (--rate is theirs then)
  *	  --mute			sockets without views: the hello is heard, nothing is said; not
  *						with --end said or close
  *	  --echo			the server is no pageviews: what is said comes back, then close
@@ -123,7 +123,7 @@ ping_all(void)
 		if (v->step == STEP_OPEN && !visitor_ping(v))
 			totals.failures++;
 	}
-	for (int64_t until = now_us() + 1000000;
+	for (int64_t until = now_us() + 10000000;
 		 totals.ping_times.count < (size_t) pings && now_us() < until;)
 		turn(SWEEP_MS);
 }

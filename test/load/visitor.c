@@ -417,7 +417,7 @@ visitors_begin(void)
 	{
 		if (idle_count == 0 || shaking >= SHAKING_LIMIT)
 			return true;
-		if (rules.rate > 0)
+		if (rules.rate > 0 && !rules.staged)
 		{
 			int64_t late = now_us() - (started + totals.begun * 1000000 / rules.rate);
 

@@ -112,9 +112,8 @@ is_deeply(
 	\%has,
 	{
 		'descriptor /dev/null' => 3,
-		'descriptor anon_inode:[eventpoll]' => 1,
-		'descriptor anon_inode:[eventfd]' => 2,
-		'descriptor pipe' => 4,
+		'descriptor anon_inode:[eventpoll]' => 2,
+		'descriptor anon_inode:[eventfd]' => 1,
 		'descriptor /dev/urandom' => 1
 	},
 	'it enters the sandbox with its sockets and its loop, no file, no environment') or diag($belongings);

@@ -33,6 +33,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -255,6 +257,7 @@ listen_at(int port)
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (listening < 0 || setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+		setsockopt(listening, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
 		bind(listening, (struct sockaddr *) &address, sizeof address) != 0 ||
 		listen(listening, 4096) != 0 ||
 		getsockname(listening, (struct sockaddr *) &address, &length) != 0)

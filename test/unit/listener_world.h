@@ -150,6 +150,7 @@ start(const char *origins)
 	response_free(&response);
 	dropped = 0;
 	held = 0;
+	received = 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0)
 		abort();
 	listener.channel = channel_new(ends[0], RECORD_LIMIT, 1024 * 1024);

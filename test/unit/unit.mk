@@ -12,7 +12,7 @@ UNIT_OBJS = $(patsubst %.c,build/unit/%.o,$(PURE_SOURCES) $(UNIT_HELPERS)) \
 UNIT_PROGRAMS = $(UNIT_TESTS:test/unit/%.c=build/unit/%)
 UNIT_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all $(STRICT)
-UNIT_LIBS = -ljansson -lpcre2-8 -lseccomp -luv -lssl -lcrypto -lz -lm
+UNIT_LIBS = -ljansson -lpcre2-8 -lseccomp -lssl -lcrypto -lz -lm
 
 build/unit/%.o: %.c
 	@mkdir -p $(@D)
@@ -27,7 +27,7 @@ $(filter-out build/unit/listener_sandbox,$(UNIT_PROGRAMS)): build/unit/%: build/
 
 # Sanitizers call what the sandbox forbids: its test is the product's own objects, without them.
 build/unit/listener_sandbox: build/test/unit/listener_sandbox.o \
-		$(addprefix build/src/,listener/sandbox.o listener/message.o listener/origin.o \
+		$(addprefix build/src/,listener/sandbox.o listener/message.o listener/scratch.o listener/origin.o \
 		listener/url.o common/text.o common/uuid.o)
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ $(UNIT_LIBS)
