@@ -191,25 +191,32 @@ turn_begin(Connection *connection)
 	turn_touch(connection);
 }
 
+/*
+ * What it is watched for: whoever has to take something first is not read, so that who reads no
+ * answers is stopped by TCP, and input that the library would leave lying, because it only
+ * flushes before it closes, does not wake us again and again.
+ */
+static unsigned
+interest(const Connection *connection)
+{
+	if (lws_partial_buffered(connection->wire) ||
+		(!connection->established && tls_wants_write(lws_get_ssl(connection->wire))))
+		return LOOP_WRITE;
+	return (connection->held ? 0 : LOOP_READ) | (connection->write_wanted ? LOOP_WRITE : 0);
+}
+
 /* Lets it write, unless the kernel has to take something first, and watches it for what it waits for. */
 static void
 settle(Connection *connection)
 {
-	unsigned what;
-
 	if (connection->wire != NULL && !lws_partial_buffered(connection->wire) &&
 		(connection->established || connection->write_wanted))
 	{
 		connection->write_wanted = false;
 		serve(connection, LWS_POLLOUT);
 	}
-	if (connection->wire == NULL)
-		return;
-	what = connection->held ? 0 : LOOP_READ;
-	if (lws_partial_buffered(connection->wire) || connection->write_wanted ||
-		(!connection->established && tls_wants_write(lws_get_ssl(connection->wire))))
-		what |= LOOP_WRITE;
-	if (!loop_watch(&connection->watch, lws_get_socket_fd(connection->wire), what))
+	if (connection->wire != NULL &&
+		!loop_watch(&connection->watch, lws_get_socket_fd(connection->wire), interest(connection)))
 		server_drop(connection);
 }
 
