@@ -199,8 +199,7 @@ turn_begin(Connection *connection)
 static unsigned
 interest(const Connection *connection)
 {
-	if (lws_partial_buffered(connection->wire) ||
-		tls_wants_write(lws_get_ssl(connection->wire)))
+	if (lws_partial_buffered(connection->wire) || tls_wants_write(lws_get_ssl(connection->wire)))
 		return LOOP_WRITE;
 	return (connection->held ? 0 : LOOP_READ) | (connection->write_wanted ? LOOP_WRITE : 0);
 }
