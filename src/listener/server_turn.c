@@ -142,13 +142,15 @@ turn_touch(Connection *connection)
 	turn.count++;
 }
 
+/* Gives the library what is ready, as poll() would; nothing, once it has let go of the connection. */
 static void
 serve(Connection *connection, short what)
 {
-	struct lws_pollfd ready = {.fd = lws_get_socket_fd(connection->wire),
-							   .events = LWS_POLLIN | LWS_POLLOUT,
-							   .revents = what};
+	struct lws_pollfd ready = {.events = LWS_POLLIN | LWS_POLLOUT, .revents = what};
 
+	if (connection->wire == NULL)
+		return;
+	ready.fd = lws_get_socket_fd(connection->wire);
 	(void) lws_service_fd(lws_get_context(connection->wire), &ready);
 }
 
@@ -180,7 +182,7 @@ on_ready(Watch *watch, unsigned what)
 			 i < REST_LIMIT && !others && connection->wire != NULL && has_unread(context); i++)
 			serve(connection, LWS_POLLIN);
 	}
-	if (what & LOOP_WRITE && connection->wire != NULL)
+	if (what & LOOP_WRITE)
 		serve(connection, LWS_POLLOUT);
 }
 
