@@ -47,7 +47,7 @@ static const int allowed_calls[] = {
 	/* the loop */
 	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
-	/* sockets, the channel, the loop's own pipes */
+	/* sockets, the channel */
 	SCMP_SYS(accept4), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(recvfrom), SCMP_SYS(close),
 	SCMP_SYS(getpeername),
 	/* memory */
