@@ -46,6 +46,7 @@
 #define WRITE_CLOSE		  ((enum lws_write_protocol) 4)
 #define FRAME_TEXT		  0x81 /* RFC 6455, 5.2: whole, text */
 #define SHORT_FRAME_LIMIT 125  /* bytes whose number fits one byte */
+#define WRITE_LIMIT		  65536 /* bytes to the kernel at once, which would be those of rx_buffer_size */
 
 _Static_assert(OUTGOING_HEADROOM >= LWS_PRE, "room for the library's frame");
 _Static_assert(RESPONSE_HEADROOM >= LWS_PRE, "room for the library's frame");
@@ -434,8 +435,11 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 }
 
 /* One protocol: what names none, or none of ours, falls to the first in the table. */
-static const struct lws_protocols protocols[] = {
-	{.name = "pageviews.v1", .callback = on_event, .rx_buffer_size = 512}, {0}};
+static const struct lws_protocols protocols[] = {{.name = "pageviews.v1",
+												  .callback = on_event,
+												  .rx_buffer_size = 512,
+												  .tx_packet_size = WRITE_LIMIT},
+												 {0}};
 
 /* --- life ------------------------------------------------------------------- */
 

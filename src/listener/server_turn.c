@@ -142,13 +142,15 @@ turn_touch(Connection *connection)
 	turn.count++;
 }
 
+/* Gives the library what is ready, as poll() would; nothing, once it has let go of the connection. */
 static void
 serve(Connection *connection, short what)
 {
-	struct lws_pollfd ready = {.fd = lws_get_socket_fd(connection->wire),
-							   .events = LWS_POLLIN | LWS_POLLOUT,
-							   .revents = what};
+	struct lws_pollfd ready = {.events = LWS_POLLIN | LWS_POLLOUT, .revents = what};
 
+	if (connection->wire == NULL)
+		return;
+	ready.fd = lws_get_socket_fd(connection->wire);
 	(void) lws_service_fd(lws_get_context(connection->wire), &ready);
 }
 
@@ -180,7 +182,7 @@ on_ready(Watch *watch, unsigned what)
 			 i < REST_LIMIT && !others && connection->wire != NULL && has_unread(context); i++)
 			serve(connection, LWS_POLLIN);
 	}
-	if (what & LOOP_WRITE && connection->wire != NULL)
+	if (what & LOOP_WRITE)
 		serve(connection, LWS_POLLOUT);
 }
 
@@ -191,25 +193,31 @@ turn_begin(Connection *connection)
 	turn_touch(connection);
 }
 
+/*
+ * What it is watched for: whoever has to take something first is not read, so that who reads no
+ * answers is stopped by TCP, and input that the library would leave lying, because it only
+ * flushes before it closes, does not wake us again and again.
+ */
+static unsigned
+interest(const Connection *connection)
+{
+	if (lws_partial_buffered(connection->wire) || tls_wants_write(lws_get_ssl(connection->wire)))
+		return LOOP_WRITE;
+	return (connection->held ? 0 : LOOP_READ) | (connection->write_wanted ? LOOP_WRITE : 0);
+}
+
 /* Lets it write, unless the kernel has to take something first, and watches it for what it waits for. */
 static void
 settle(Connection *connection)
 {
-	unsigned what;
-
 	if (connection->wire != NULL && !lws_partial_buffered(connection->wire) &&
 		(connection->established || connection->write_wanted))
 	{
 		connection->write_wanted = false;
 		serve(connection, LWS_POLLOUT);
 	}
-	if (connection->wire == NULL)
-		return;
-	what = connection->held ? 0 : LOOP_READ;
-	if (lws_partial_buffered(connection->wire) || connection->write_wanted ||
-		(!connection->established && tls_wants_write(lws_get_ssl(connection->wire))))
-		what |= LOOP_WRITE;
-	if (!loop_watch(&connection->watch, lws_get_socket_fd(connection->wire), what))
+	if (connection->wire != NULL &&
+		!loop_watch(&connection->watch, lws_get_socket_fd(connection->wire), interest(connection)))
 		server_drop(connection);
 }
 

@@ -1,10 +1,12 @@
 /*
  * forwarded.c
  *	  Fuzz target: trusted proxies, a peer's address and X-Forwarded-For, a line each.
+ *	  The last is read as any other header that is a list or a number, too.
  */
 #include <arpa/inet.h>
 
 #include "../../src/listener/address.h"
+#include "../../src/listener/request.h"
 #include "fuzz.h"
 
 static bool
@@ -42,6 +44,35 @@ check_lies(Address peer, Address visitor, Text forwarded, const NetworkList *tru
 	free(longer);
 }
 
+/* The same text where other headers are. */
+static void
+check_header(Text text)
+{
+	Request request = {.accept_encoding = text,
+					   .if_none_match = text,
+					   .content_length = text,
+					   .purpose = text,
+					   .sec_purpose = text};
+	Text	last = request_last(text);
+	char	token[64];
+	long	length = request_body_length(&request);
+
+	FUZZ_CHECK(last.length == 0 ||
+			   (last.data >= text.data && last.data + last.length <= text.data + text.length));
+	if (last.length > 0 && last.length < sizeof token &&
+		memchr(last.data, '\0', last.length) == NULL)
+	{
+		memcpy(token, last.data, last.length);
+		token[last.length] = '\0';
+		FUZZ_CHECK(request_lists(text, token) && request_ends_with(text, token));
+	}
+	FUZZ_CHECK(length >= -1 && length <= 999999999);
+	FUZZ_CHECK(length < 0 || text.length <= 9);
+	(void) request_accepts_gzip(&request);
+	FUZZ_CHECK(!request_has_tag(&request, "\"tag\"") || text.length > 0);
+	FUZZ_CHECK(!request_is_prefetch(&request) || text.length >= strlen("prefetch"));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -65,6 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!network_list_contains(&trusted, visitor) && forwarded.length < 60000)
 		check_lies(peer, visitor, forwarded, &trusted);
 
+	check_header(forwarded);
 	network_list_free(&trusted);
 	free((char *) list.data);
 	free((char *) from.data);

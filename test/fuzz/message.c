@@ -4,6 +4,18 @@
  */
 #include "believed.h"
 
+int LLVMFuzzerInitialize(int *count, char ***arguments);
+
+/* Jansson has the memory that it has in a listener. */
+int
+LLVMFuzzerInitialize(int *count, char ***arguments)
+{
+	(void) count;
+	(void) arguments;
+	message_prepare();
+	return 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -19,6 +19,18 @@ take_element(void *context, MessageVerdict verdict, const ViewMessage *message)
 	check_believed(verdict, message, seen->rules);
 }
 
+int LLVMFuzzerInitialize(int *count, char ***arguments);
+
+/* Jansson has the memory that it has in a listener. */
+int
+LLVMFuzzerInitialize(int *count, char ***arguments)
+{
+	(void) count;
+	(void) arguments;
+	message_prepare();
+	return 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

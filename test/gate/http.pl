@@ -4,6 +4,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Pageviews::Gate;
+use Socket qw(IPPROTO_TCP);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -71,6 +72,15 @@ for (0 .. $#slow)
 {
 	ok($answers[$_]{ended} && $answers[$_]{seconds} < 20, $slow[$_][0]) or diag(Pageviews::Gate::shown($answers[$_]));
 }
+
+# --- how it comes ---------------------------------------------------------------------------------
+
+# A script in pieces of 532 bytes would be a dozen packets, and as many turns of the loop.
+my ($whole) = $gate->attack([ $gate->request('GET', '/_view/client.js') ], keep => 1);
+my $segments = unpack 'x152 L', getsockopt $whole->{socket}, IPPROTO_TCP, 11;    # tcpi_data_segs_in of TCP_INFO
+
+cmp_ok($segments, '<=', 2, 'the script comes in one piece') or diag(Pageviews::Gate::shown($whole));
+Pageviews::Gate::hang_up($whole->{socket});
 
 # --- many at the same time ------------------------------------------------------------------------
 

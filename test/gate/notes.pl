@@ -37,9 +37,14 @@ $gate->refuses(
 	[ 'a note of one byte more is not', $gate->note(padded(65537)), 413 ],
 	[ 'a note of nothing is taken for nothing', $gate->note('[]'), 204 ],
 	[ 'elements that are none cost only themselves', $gate->note([ 1, {}, 'x', [], @{ $gate->ends(1) } ]), 204 ],
+	[
+		'an element that takes more memory than there is for one costs only itself',
+		$gate->note('[{"a":[{}' . ',{}' x 20000 . ']},' . substr JSON::PP->new->utf8->encode($gate->ends(1, name => 'spared')), 1), 204
+	],
 	[ 'a page of another site costs only itself', $gate->note([ { %{ $gate->ends(1)->[0] }, url => 'http://other.example/' }, @{ $gate->ends(1) } ]), 204 ],
 	[ 'the same view twice is answered', $gate->note([ ($gate->ends(1)->[0]) x 2 ]), 204 ]);
 is(scalar(() = $gate->reports =~ /^message .* name=sixteen /mg), 16, 'each of the 16 is heard');
+is(scalar(() = $gate->reports =~ /^message .* name=spared /mg), 1, 'who comes behind one that takes too much is heard');
 is(scalar(() = $gate->reports =~ /^message .* name=seventeen /mg), 0, 'of the 17 none');
 
 # --- what is refused -----------------------------------------------------------------------------

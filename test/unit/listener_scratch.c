@@ -9,6 +9,10 @@
 #include "../../src/listener/scratch.h"
 #include "unit.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 TEST(pieces_are_apart_and_aligned)
 {
 	char *first = scratch_allocate(1);
@@ -34,6 +38,18 @@ TEST(nothing_reaches_beyond_the_block)
 	CHECK(scratch_allocate(1) == NULL);
 	scratch_reset();
 }
+
+#ifdef __SANITIZE_ADDRESS__
+TEST(the_sanitizer_sees_what_was_given_back)
+{
+	char *piece = scratch_allocate(17);
+
+	CHECK_INT(__asan_address_is_poisoned(piece + 16), 0);
+	CHECK(__asan_address_is_poisoned(piece + 17) != 0);
+	scratch_reset();
+	CHECK(__asan_address_is_poisoned(piece) != 0);
+}
+#endif
 
 /* A good message with as many objects inside one another as fit behind it: how it is judged. */
 static MessageVerdict
@@ -77,6 +93,9 @@ main(int argc, char **argv)
 	unit_start(argc, argv);
 	RUN(pieces_are_apart_and_aligned);
 	RUN(nothing_reaches_beyond_the_block);
+#ifdef __SANITIZE_ADDRESS__
+	RUN(the_sanitizer_sees_what_was_given_back);
+#endif
 	RUN(the_costliest_messages_have_room);
 	return unit_finish();
 }

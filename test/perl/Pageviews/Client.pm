@@ -26,7 +26,8 @@ my $json = JSON::PP->new->canonical->utf8;
 our $patience = 60;    # seconds, for whatever should come soon
 
 # Opens a socket and shakes hands.  port; host, path, origin, cookie, protocol,
-# agent, version, headers (a list of lines), hello (0: do not wait for it).
+# agent, version, headers (a list of lines), hello (0: do not wait for it), socket
+# (a connected one of the caller's).
 # undef for origin or protocol leaves the header out.  When the server did not
 # answer 101, {status} says what it answered and the object is closed.
 sub connect
@@ -44,7 +45,7 @@ sub connect
 
 	$self->{name} = $o{name} // "$self->{host}:$self->{port}";
 	$self->{origin} = exists $o{origin} ? $o{origin} : "http://$self->{name}";
-	$self->{socket} = dial($self->{host}, $self->{port}, $o{from});
+	$self->{socket} = $o{socket} // dial($self->{host}, $self->{port}, $o{from});
 	my $key = encode_base64(pack('N4', map { int rand 2**32 } 1 .. 4), '');
 	my $path = $o{path} // '/_view/socket';
 	my @lines = (
