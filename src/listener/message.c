@@ -4,7 +4,8 @@
  *
  * The only file that knows Jansson.  Every number is read as a real one: Jansson
  * refuses a whole text for one integer beyond 64 bits, which a page may well put
- * into its props.  Whatever a message must have is checked for
+ * into its props.  Nothing is written by it: from 2.15 on its writing of numbers keeps
+ * memory for later, which here is scratch memory (reading keeps none).  Whatever a message must have is checked for
  * type and range; whatever it may have beyond is ignored, so that a newer
  * tracker can talk to an older listener.
  */
