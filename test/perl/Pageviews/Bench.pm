@@ -351,7 +351,7 @@ sub flat_out
 	my @cpu = cpu_of(@{ $o{pids} });
 	my ($all, $began) = (cpu_of_all(), time);
 
-	my $report = load($o{port}, '--views', $views, '--visitors', $o{visitors} // 64, '--end', 'close', @{ $o{load} });
+	my $report = load($o{port}, '--views', $views, '--visitors', $o{visitors} // 400, '--end', 'close', @{ $o{load} });
 	drained($o{node}, $o{query}, $views) if $o{node};
 	push @cpu, cpu_of(@{ $o{pids} });
 	my $foreign = (cpu_of_all() - $all - $report->{cpu_seconds} - $cpu[1] + $cpu[0]) / (time - $began);

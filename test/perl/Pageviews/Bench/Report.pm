@@ -78,7 +78,7 @@ Written by `make bench`; what is measured how is said in [bench.pl](bench.pl), w
 
 - $date, pageviews $o{version}
 - $o{machine}
-- `$o{command}`: medians of $o{repeats} runs, in alternation with their references, $o{seconds} s each; the server on one core and the load on another, where nothing else is said
+- `$o{command}`: medians of $o{repeats} runs, in alternation with their references, $o{seconds} s each; the server on one core and the load on another, where nothing else is said; flat out is 400 visitors at a time
 - one full view: connect, `hello`, `view`, `end`, close, row committed; a tenth of the visitors send their last `end` again
 - server CPU: listeners, worker and every process of Postgres; all rows were counted, none was lost
 

@@ -10,7 +10,7 @@ use List::Util qw(max);
 use Pageviews::Bench;
 
 use constant OURS => 'SELECT count(*) FROM pageviews.views WHERE ended_at IS NOT NULL';
-use constant VISITORS => 64;
+use constant VISITORS => 400;
 
 # A tenth of the visitors were never told that their last view is stored.
 my @full = ('--leftovers', 10);
