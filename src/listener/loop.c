@@ -106,11 +106,15 @@ void
 loop_set_timer(uint64_t period)
 {
 	Micros micros = (Micros) period * MICROS_PER_MILLI;
+	Micros due;
 
 	if (micros == loop.period)
 		return;
+	due = micros > 0 ? clock_monotonic() + micros : 0;
+	/* A period that changes all the time does not put off a tick that was due before. */
+	if (micros == 0 || loop.period == 0 || due < loop.due)
+		loop.due = due;
 	loop.period = micros;
-	loop.due = micros > 0 ? clock_monotonic() + micros : 0;
 }
 
 void

@@ -44,6 +44,10 @@
 #define CHANNEL_DESCRIPTOR	   3
 #define FIRST_LISTENING_SOCKET 4
 
+#define LONGEST_PERIOD	1000 /* ms, of the timer */
+#define SHORTEST_PERIOD 10
+#define A_TICKS_SHARE	256 /* connections that may all be due in one tick */
+
 #define EVENT_QUEUE_SIZE  (16 * 1024 * 1024)
 #define CLOSED_EVENT_SIZE 64		   /* more than a CLOSED takes in the queue */
 #define READ_BUDGET		  (256 * 1024) /* bytes of commands a turn */
@@ -56,7 +60,6 @@
 typedef struct Process
 {
 	Watch	 channel;
-	uint64_t period; /* of the timer, ms */
 	int		 sockets[LISTENING_SOCKET_LIMIT];
 	int		 socket_count;
 	bool	 serving;
@@ -155,13 +158,21 @@ begin_serving(Listener *listener)
 	event_alive(listener, 0, clock_monotonic());
 }
 
-/* How often the timer looks: once a second, or often enough for short ping intervals. */
+/*
+ * How often the timer looks: once a second, or often enough for short ping intervals; but the
+ * more connections there are the oftener, so that a tick has some hundred of them to ping and
+ * to look at and nobody waits for its end.
+ */
 static uint64_t
 timer_period(const Listener *listener)
 {
 	uint64_t period = (uint64_t) listener->configuration.is.ping_interval / 8;
 
-	return period < 10 ? 10 : period > 1000 ? 1000 : period;
+	if (period > LONGEST_PERIOD)
+		period = LONGEST_PERIOD;
+	for (uint32_t used = listener->connections.used; used > A_TICKS_SHARE; used /= 2)
+		period /= 2;
+	return period < SHORTEST_PERIOD ? SHORTEST_PERIOD : period;
 }
 
 static void
@@ -173,7 +184,6 @@ configure(Listener *listener, const ListenerConfig *config)
 		!assets_prepare(&listener->assets, config))
 		_exit(EXIT_NO_MEMORY);
 	listener->busy = config->busy;
-	process.period = timer_period(listener);
 
 	if (!process.serving)
 	{
@@ -293,7 +303,7 @@ before_sleep(void)
 	if (process.serving)
 		server_settle();
 	watch_channel();
-	loop_set_timer(process.listener.connections.used > 0 ? process.period : 0);
+	loop_set_timer(process.listener.connections.used > 0 ? timer_period(&process.listener) : 0);
 }
 
 /* --- the beginning ---------------------------------------------------------- */

@@ -180,6 +180,22 @@ TEST(the_timer_ticks_while_it_is_set)
 	CHECK_INT(ticks, 0);
 }
 
+TEST(a_period_that_changes_puts_no_tick_off)
+{
+	int all = 0;
+
+	loop_set_timer(5);
+	for (int i = 0; i < 20 && all == 0; i++)
+	{
+		loop_set_timer(100000 + (uint64_t) i);
+		loop_hurry(1);
+		turn(1);
+		all += ticks;
+	}
+	CHECK_INT(all, 1);
+	loop_set_timer(0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -192,5 +208,6 @@ main(int argc, char **argv)
 	RUN(a_crowd_does_not_hold_up_the_others);
 	RUN(a_watch_that_cannot_be_says_so);
 	RUN(the_timer_ticks_while_it_is_set);
+	RUN(a_period_that_changes_puts_no_tick_off);
 	return unit_finish();
 }
