@@ -7,13 +7,16 @@
 // some it is not there for so many views that storage cannot keep them all.
 // Then a view may be missing only if it was one of those, and never has too much.
 //
+// The same rounds each time, so that a change is judged and not the dice; other ones:
+//
+//   SEED=$RANDOM ROUNDS=20000 node --test model.test.mjs
 //   SEED=7 ROUNDS=1 node --test model.test.mjs   plays one round again
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Browser, LATENCY } from "./fake.mjs";
 
-const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
+const SEED = Number(process.env.SEED ?? 1);
 const ROUNDS = Number(process.env.ROUNDS ?? 2000);
 const OPERATIONS = 40;
 const MINUTE = 60000;
