@@ -137,7 +137,7 @@ export class Tab {
     const { browser } = this;
     const tab = this;
     const number = ++this.document;
-    const origin = browser.time - (this.late);
+    const origin = browser.time - this.late;
     const owner = (this.page = {
       tab,
       number,
@@ -373,7 +373,8 @@ export class Server {
       if (socket.readyState === 0) throw new Error("InvalidStateError");
       if (socket.readyState !== 1) return;
       socket.sent.push(text);
-      later(() => !socket.cut && this.receive(socket, text));
+      const sent = browser.time;
+      later(() => !socket.cut && this.receive(socket, text, sent));
     };
     socket.close = () => {
       socket.readyState = 3;
@@ -482,7 +483,7 @@ export class Server {
     }
   }
 
-  receive(socket, text) {
+  receive(socket, text, sent) {
     if (this.silent) socket.dead = true; // a connection never loses only some
     if (socket.dead || !this.up) return;
     if (Buffer.byteLength(text) > 4096) throw new Error("message too long");
@@ -490,7 +491,7 @@ export class Server {
     this.check(message);
     if (this.browser.time > socket.owner.final[message.view] + LATENCY)
       throw new Error(`refused for good, and said again: ${text}`);
-    this.heard.push({ ...message, socket });
+    this.heard.push({ ...message, socket, sent });
     const answer = (more) =>
       this.answer(socket, { view: message.view, n: message.n, ...more });
     const code = this.judge(message, socket, answer);
