@@ -26,7 +26,7 @@ endif
 # --- the module: src/worker and src/common, inside Postgres -----------------
 MODULE_big = pageviews
 COMMON_SOURCES = $(sort $(wildcard src/common/*.c))
-WORKER_SOURCES = $(sort $(wildcard src/worker/*.c))
+WORKER_SOURCES = $(sort $(wildcard src/worker/*.c) $(wildcard src/reports/*.c))
 OBJS = $(WORKER_SOURCES:.c=.o) $(COMMON_SOURCES:.c=.o)
 PG_CPPFLAGS = -DPAGEVIEWS_VERSION='"$(EXTVERSION)"'
 # The four that are off fire in Postgres's own headers or forbid its idioms.

@@ -86,9 +86,8 @@ CREATE TEMPORARY TABLE visits_asked AS
 SELECT count(DISTINCT n) AS asked, count(*) > 3000 AS many FROM views_asked;
 
 -- Each comparison finds nothing, in either direction.
-CREATE TEMPORARY TABLE found (what text, n integer, row text);
 CREATE TEMPORARY TABLE wanted (what text, n integer, row text);
-INSERT INTO found
+CREATE TEMPORARY VIEW found (what, n, row) AS
 	SELECT 'visits', a.n, (t.session_id, t.site, t.started_at, t.ended_at, t.entry_path, t.exit_path, t.views, t.engagement_ms, t.bounce)::text
 	FROM asked AS a, LATERAL pageviews.visits(a.since, a.until, a.site, a.filters::jsonb) AS t
 	UNION ALL
@@ -98,10 +97,10 @@ INSERT INTO found
 	SELECT 'entries', a.n, (p.path, p.visits, p.visitors, p.bounces, p.views)::text
 	FROM asked AS a, LATERAL pageviews.entry_pages(a.since, a.until, a.site, a.filters::jsonb) AS p
 	UNION ALL
-	SELECT 'exits', a.n, (p.path, p.exits, p.visitors, p.views)::text
+	SELECT 'exits', a.n, (p.path, p.exits, p.views)::text
 	FROM asked AS a, LATERAL pageviews.exit_pages(a.since, a.until, a.site, a.filters::jsonb) AS p
 	UNION ALL
-	SELECT 'summary', a.n, (p.views, p.visitors, p.visits, p.bounce_rate, p.views_per_visit, p.engagement_total_ms, p.engagement_median_ms)::text
+	SELECT 'summary', a.n, (p.views, p.visitors, p.visits, p.bounce_rate, p.views_per_visit, p.engagement_total_ms)::text
 	FROM asked AS a, LATERAL pageviews.summary(a.since, a.until, a.site, a.filters::jsonb) AS p
 	UNION ALL
 	SELECT 'timeline', a.n, (p.bucket, p.views, p.visitors, p.visits)::text
@@ -125,12 +124,12 @@ INSERT INTO wanted
 	UNION ALL
 	SELECT 'entries', t.n, (t.entry_path, count(*), count(DISTINCT t.session_id), count(*) FILTER (WHERE t.bounce), sum(t.views))::text FROM visits_asked AS t GROUP BY t.n, t.entry_path
 	UNION ALL
-	SELECT 'exits', s.n, (s.path, count(*) FILTER (WHERE v.exit = s.view_id), count(DISTINCT s.session_id) FILTER (WHERE v.exit = s.view_id), count(*))::text
+	SELECT 'exits', s.n, (s.path, count(*) FILTER (WHERE v.exit = s.view_id), count(*))::text
 	FROM views_asked AS s JOIN seen_visits AS v USING (visit) GROUP BY s.n, s.path HAVING bool_or(v.exit = s.view_id)
 	UNION ALL
-	SELECT 'summary', a.n, (coalesce(s.views, 0), coalesce(s.visitors, 0), coalesce(t.visits, 0), round(t.bounces::numeric / t.visits, 4), round(t.views::numeric / t.visits, 2), coalesce(s.total, 0), s.median)::text
+	SELECT 'summary', a.n, (coalesce(s.views, 0), coalesce(s.visitors, 0), coalesce(t.visits, 0), round(t.bounces::numeric / t.visits, 4), round(t.views::numeric / t.visits, 2), coalesce(s.total, 0))::text
 	FROM asked AS a
-	LEFT JOIN (SELECT n, count(*) AS views, count(DISTINCT session_id) AS visitors, sum(engagement_ms) AS total, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY engagement_ms))::bigint AS median FROM views_asked GROUP BY n) AS s USING (n)
+	LEFT JOIN (SELECT n, count(*) AS views, count(DISTINCT session_id) AS visitors, sum(engagement_ms) AS total FROM views_asked GROUP BY n) AS s USING (n)
 	LEFT JOIN (SELECT n, count(*) AS visits, count(*) FILTER (WHERE bounce) AS bounces, sum(views) AS views FROM visits_asked GROUP BY n) AS t USING (n)
 	UNION ALL
 	SELECT 'timeline', coalesce(s.n, t.n), (coalesce(s.day, t.day), coalesce(s.views, 0), coalesce(s.visitors, 0), coalesce(t.visits, 0))::text
@@ -149,9 +148,23 @@ INSERT INTO wanted
 										  WHERE c.path <> c.before ORDER BY c.started_at, c.view_id LIMIT 3) AS pages
 		  FROM visits_asked AS t) AS j GROUP BY j.n, j.pages;
 SELECT f.what, count(*) > 0 AS some FROM found AS f GROUP BY f.what ORDER BY f.what COLLATE "C";
-(SELECT 'only in the report' AS what, f.* FROM found AS f EXCEPT ALL SELECT 'only in the report', w.* FROM wanted AS w ORDER BY 2, 3, 4 LIMIT 20)
-UNION ALL
-(SELECT 'only in the reference', w.* FROM wanted AS w EXCEPT ALL SELECT 'only in the reference', f.* FROM found AS f ORDER BY 2, 3, 4 LIMIT 20);
+CREATE TEMPORARY VIEW differences AS
+	(SELECT 'only in the report' AS where_it_is, f.* FROM found AS f EXCEPT ALL SELECT 'only in the report', w.* FROM wanted AS w ORDER BY 2, 3, 4 LIMIT 20)
+	UNION ALL
+	(SELECT 'only in the reference', w.* FROM wanted AS w EXCEPT ALL SELECT 'only in the reference', f.* FROM found AS f ORDER BY 2, 3, 4 LIMIT 20);
+SELECT * FROM differences;
+-- The same from roll-ups that end in the midst of it, and from whole ones.
+SELECT pageviews.roll_up('2024-06-01 07:13');
+SELECT * FROM differences;
+SELECT pageviews.roll_up('2024-07-20');
+SELECT * FROM differences;
+SELECT rolled_until, days_until, months_until FROM pageviews.rollup_state;
+
+-- Percentiles are within 3 %.
+SELECT bool_and(abs(p.engagement_median_ms - e.median) <= 0.03 * e.median + 1) AND bool_and(abs(p.engagement_p90_ms - e.p90) <= 0.03 * e.p90 + 1) AS near, count(*) > 100 AS many
+FROM asked AS a, LATERAL pageviews.pages(a.since, a.until, a.site, a.filters::jsonb) AS p
+JOIN LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY s.engagement_ms) AS median, percentile_cont(0.9) WITHIN GROUP (ORDER BY s.engagement_ms) AS p90
+			  FROM views_asked AS s WHERE s.n = a.n AND s.path = p.path) AS e ON true;
 
 -- Funnels, step by step: from every view of the first step, always the next view that fits.
 CREATE FUNCTION pg_temp.reached(steps text[], within interval) RETURNS TABLE (step integer, visitors bigint) LANGUAGE plpgsql AS $$
@@ -182,4 +195,5 @@ LATERAL pageviews.funnel('2024-05-01', '2024-07-01', steps => c.steps, within =>
 LEFT JOIN LATERAL pg_temp.reached(c.steps, c.within) AS r ON r.step = f.step
 GROUP BY c.steps, c.within ORDER BY c.steps;
 
+DROP VIEW found CASCADE;
 DROP EXTENSION pageviews;

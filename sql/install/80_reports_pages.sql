@@ -3,37 +3,31 @@
 --
 -- All reports take (since, until, site, filters), half-open: since <= started_at <
 -- until, and then what is their own.  They leave robots out, run with the rights of
--- their caller, and count a visit where it begins.
+-- their caller, and count views and visits where they begin.
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION pageviews.figures(
-	since timestamptz,
-	until timestamptz,
+	bounds timestamptz[],
 	site text,
 	filters jsonb)
 RETURNS TABLE (
-	views bigint, visitors bigint, visits bigint, bounce_rate numeric, views_per_visit numeric, engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+	bucket integer, views bigint, visitors bigint, visits bigint, bounce_rate numeric, views_per_visit numeric, engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint)
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT v.views, v.visitors, t.visits,
-		   t.bounces::numeric / nullif(t.visits, 0),
-		   t.views::numeric / nullif(t.visits, 0),
-		   v.total, v.mean, v.median, v.p90
-	FROM (SELECT count(*) AS views,
-				 count(DISTINCT c.session_id) AS visitors,
-				 coalesce(sum(c.engagement_ms), 0) AS total,
-				 round(avg(c.engagement_ms))::bigint AS mean,
-				 round(percentile_cont(0.5) WITHIN GROUP (ORDER BY c.engagement_ms))::bigint AS median,
-				 round(percentile_cont(0.9) WITHIN GROUP (ORDER BY c.engagement_ms))::bigint AS p90
-		  FROM pageviews.chosen_views(figures.since, figures.until, figures.site, figures.filters) AS c) AS v,
-		 (SELECT count(*) AS visits, count(*) FILTER (WHERE c.bounce) AS bounces, sum(c.views) AS views
-		  FROM pageviews.chosen_visits(figures.since, figures.until, figures.site, figures.filters) AS c) AS t;
+	SELECT b.bucket, coalesce(c.views, 0), coalesce(c.visitors, 0), coalesce(c.visits, 0),
+		   c.bounces::numeric / nullif(c.visits, 0),
+		   c.visit_views::numeric / nullif(c.visits, 0),
+		   coalesce(c.engagement_ms, 0),
+		   round(c.engagement_ms::numeric / nullif(c.views, 0))::bigint,
+		   c.engagement_median_ms, c.engagement_p90_ms
+	FROM generate_series(1, cardinality(figures.bounds) - 1) AS b (bucket)
+	LEFT JOIN pageviews.cells(figures.bounds, figures.site, 'all', figures.filters) AS c ON c.bucket = b.bucket;
 END;
-COMMENT ON FUNCTION pageviews.figures(timestamptz, timestamptz, text, jsonb) IS
-	'the totals of a period, rates not rounded: what pageviews.summary() compares';
+COMMENT ON FUNCTION pageviews.figures(timestamptz[], text, jsonb) IS
+	'the totals from each bound to the next, rates not rounded: what pageviews.summary() compares and pageviews.timeline() shows';
 
 CREATE FUNCTION pageviews.summary(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
@@ -41,8 +35,15 @@ RETURNS TABLE (
 	views bigint, visitors bigint, visits bigint, bounce_rate numeric, views_per_visit numeric, engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint,
 	views_before bigint, visitors_before bigint, visits_before bigint, bounce_rate_before numeric, views_per_visit_before numeric, engagement_total_ms_before bigint, engagement_mean_ms_before bigint, engagement_median_ms_before bigint, engagement_p90_ms_before bigint,
 	views_change numeric, visitors_change numeric, visits_change numeric, bounce_rate_change numeric, views_per_visit_change numeric, engagement_total_ms_change numeric, engagement_mean_ms_change numeric, engagement_median_ms_change numeric, engagement_p90_ms_change numeric)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
+	WITH f AS MATERIALIZED (
+		SELECT g.*
+		FROM pageviews.figures(
+			ARRAY[CASE WHEN isfinite(summary.since) AND isfinite(summary.until) THEN summary.since - (summary.until - summary.since) ELSE summary.since END,
+				  summary.since, summary.until],
+			summary.site, summary.filters) AS g
+	)
 	SELECT n.views, n.visitors, n.visits, round(n.bounce_rate, 4), round(n.views_per_visit, 2), n.engagement_total_ms, n.engagement_mean_ms, n.engagement_median_ms, n.engagement_p90_ms,
 		   b.views, b.visitors, b.visits, round(b.bounce_rate, 4), round(b.views_per_visit, 2), b.engagement_total_ms, b.engagement_mean_ms, b.engagement_median_ms, b.engagement_p90_ms,
 		   round((n.views - b.views)::numeric / nullif(b.views, 0), 4),
@@ -54,11 +55,8 @@ BEGIN ATOMIC
 		   round((n.engagement_mean_ms - b.engagement_mean_ms)::numeric / nullif(b.engagement_mean_ms, 0), 4),
 		   round((n.engagement_median_ms - b.engagement_median_ms)::numeric / nullif(b.engagement_median_ms, 0), 4),
 		   round((n.engagement_p90_ms - b.engagement_p90_ms)::numeric / nullif(b.engagement_p90_ms, 0), 4)
-	FROM pageviews.figures(summary.since, summary.until, summary.site, summary.filters) AS n,
-		 pageviews.figures(
-			 CASE WHEN isfinite(summary.since) AND isfinite(summary.until) THEN summary.since - (summary.until - summary.since) END,
-			 CASE WHEN isfinite(summary.since) AND isfinite(summary.until) THEN summary.since END,
-			 summary.site, summary.filters) AS b;
+	FROM f AS n, f AS b
+	WHERE n.bucket = 2 AND b.bucket = 1;
 END;
 COMMENT ON FUNCTION pageviews.summary(timestamptz, timestamptz, text, jsonb) IS
 	'report, one row: views, visitors (distinct sessions), visits, bounce_rate (bounces a visit, 0 to 1), views_per_visit, and engagement of a view; the same of the period of the same length before it (_before), and by which part of that each changed (_change: 0.25 is a quarter more)';
@@ -102,7 +100,7 @@ $$;
 COMMENT ON FUNCTION pageviews.bucket_starts(timestamptz, timestamptz, interval) IS 'when each bucket of a timeline begins';
 
 CREATE FUNCTION pageviews.timeline(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
@@ -110,36 +108,20 @@ CREATE FUNCTION pageviews.timeline(
 RETURNS TABLE (
 	bucket timestamptz, views bigint, visitors bigint, visits bigint,
 	engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	WITH b AS MATERIALIZED (
-		SELECT pageviews.bucket_starts(timeline.since, timeline.until, timeline.bucket) AS starts
-	), g AS (
-		SELECT width_bucket(v.started_at, (SELECT b.starts FROM b)) AS number,
-			   count(*) AS views,
-			   count(DISTINCT v.session_id) AS visitors,
-			   sum(v.engagement_ms) AS total,
-			   round(avg(v.engagement_ms))::bigint AS mean,
-			   round(percentile_cont(0.5) WITHIN GROUP (ORDER BY v.engagement_ms))::bigint AS median,
-			   round(percentile_cont(0.9) WITHIN GROUP (ORDER BY v.engagement_ms))::bigint AS p90
-		FROM pageviews.chosen_views(timeline.since, timeline.until, timeline.site, timeline.filters) AS v
-		GROUP BY 1
-	), t AS (
-		SELECT width_bucket(c.started_at, (SELECT b.starts FROM b)) AS number, count(*) AS visits
-		FROM pageviews.chosen_visits(timeline.since, timeline.until, timeline.site, timeline.filters) AS c
-		GROUP BY 1
-	)
-	SELECT s.start, coalesce(g.views, 0), coalesce(g.visitors, 0), coalesce(t.visits, 0), coalesce(g.total, 0), g.mean, g.median, g.p90
-	FROM b, unnest(b.starts) WITH ORDINALITY AS s (start, number)
-	LEFT JOIN g ON g.number = s.number
-	LEFT JOIN t ON t.number = s.number
-	ORDER BY s.start;
+	SELECT b.starts[f.bucket], f.views, f.visitors, f.visits, f.engagement_total_ms, f.engagement_mean_ms, f.engagement_median_ms, f.engagement_p90_ms
+	FROM (SELECT pageviews.bucket_starts(timeline.since, timeline.until, timeline.bucket) AS starts) AS b,
+		 -- The first one may have begun before the period.
+		 pageviews.figures(timeline.since || b.starts[2:] || timeline.until, timeline.site, timeline.filters) AS f
+	WHERE cardinality(b.starts) > 0
+	ORDER BY f.bucket;
 END;
 COMMENT ON FUNCTION pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval) IS
 	'report: views, visitors (distinct sessions), visits that began and engagement of a view for each bucket of time, also for those without a view; days and longer are those of the time zone of the database session';
 
 CREATE FUNCTION pageviews.pages(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
@@ -147,77 +129,56 @@ RETURNS TABLE (
 	path text, views bigint, visitors bigint,
 	engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint,
 	exits bigint, visits bigint, entries bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT v.path,
-		   count(*),
-		   count(DISTINCT v.session_id),
-		   sum(v.engagement_ms),
-		   round(avg(v.engagement_ms))::bigint,
-		   round(percentile_cont(0.5) WITHIN GROUP (ORDER BY v.engagement_ms))::bigint,
-		   round(percentile_cont(0.9) WITHIN GROUP (ORDER BY v.engagement_ms))::bigint,
-		   count(*) FILTER (WHERE v.exit),
-		   count(*) FILTER (WHERE v.number = 1),
-		   count(*) FILTER (WHERE v.entry)
-	FROM (SELECT c.path, c.session_id, c.started_at, c.engagement_ms, c.entry, c.exit,
-				 row_number() OVER (PARTITION BY c.session_id, c.site, c.visit_at, c.path ORDER BY c.started_at, c.view_id) AS number
-		  FROM pageviews.chosen_visit_views(pages.since, pages.until, pages.site, pages.filters) AS c) AS v
-	WHERE v.started_at >= pages.since AND v.started_at < pages.until
-	GROUP BY v.path
-	ORDER BY count(*) DESC, v.path;
+	SELECT c.value[1], c.views, c.visitors,
+		   c.engagement_ms, round(c.engagement_ms::numeric / c.views)::bigint, c.engagement_median_ms, c.engagement_p90_ms,
+		   c.exits, c.visits, c.entries
+	FROM pageviews.cells(ARRAY[pages.since, pages.until], pages.site, 'page', pages.filters) AS c
+	ORDER BY c.views DESC, c.value[1];
 END;
 COMMENT ON FUNCTION pageviews.pages(timestamptz, timestamptz, text, jsonb) IS
-	'report: for each path its views, visitors (distinct sessions), engagement of a view, exits (views that were the last of their visit), visits (that came to it first in the period) and entries (views that were the first of their visit)';
+	'report: for each path its views, visitors (distinct sessions), engagement of a view, exits (views that were the last of their visit), visits (that came to it) and entries (views that were the first of their visit)';
 
 CREATE FUNCTION pageviews.entry_pages(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
 RETURNS TABLE (
 	path text, visits bigint, visitors bigint, bounces bigint, bounce_rate numeric, views bigint, views_per_visit numeric, engagement_mean_ms bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT t.entry_path,
-		   count(*),
-		   count(DISTINCT t.session_id),
-		   count(*) FILTER (WHERE t.bounce),
-		   round(count(*) FILTER (WHERE t.bounce)::numeric / count(*), 4),
-		   sum(t.views)::bigint,
-		   round(avg(t.views), 2),
-		   round(avg(t.engagement_ms))::bigint
-	FROM pageviews.chosen_visits(entry_pages.since, entry_pages.until, entry_pages.site, entry_pages.filters) AS t
-	GROUP BY t.entry_path
-	ORDER BY count(*) DESC, t.entry_path;
+	SELECT c.value[1], c.visits, c.visitors, c.bounces,
+		   round(c.bounces::numeric / c.visits, 4),
+		   c.views,
+		   round(c.views::numeric / c.visits, 2),
+		   round(c.engagement_ms::numeric / c.visits)::bigint
+	FROM pageviews.cells(ARRAY[entry_pages.since, entry_pages.until], entry_pages.site, 'entry', entry_pages.filters) AS c
+	ORDER BY c.visits DESC, c.value[1];
 END;
 COMMENT ON FUNCTION pageviews.entry_pages(timestamptz, timestamptz, text, jsonb) IS
 	'report: for each path the visits that began with it: visits, visitors (distinct sessions), bounces, bounce_rate (0 to 1), views of these visits, views_per_visit, and the mean engagement of a visit';
 
 CREATE FUNCTION pageviews.exit_pages(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
 RETURNS TABLE (
-	path text, exits bigint, visitors bigint, views bigint, exit_rate numeric)
-LANGUAGE sql STABLE PARALLEL SAFE
+	path text, exits bigint, views bigint, exit_rate numeric)
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT v.path,
-		   count(*) FILTER (WHERE v.exit),
-		   count(DISTINCT v.session_id) FILTER (WHERE v.exit),
-		   count(*),
-		   round(count(*) FILTER (WHERE v.exit)::numeric / count(*), 4)
-	FROM pageviews.chosen_visit_views(exit_pages.since, exit_pages.until, exit_pages.site, exit_pages.filters) AS v
-	WHERE v.started_at >= exit_pages.since AND v.started_at < exit_pages.until
-	GROUP BY v.path
-	HAVING bool_or(v.exit)
-	ORDER BY count(*) FILTER (WHERE v.exit) DESC, v.path;
+	SELECT c.value[1], c.exits, c.views, round(c.exits::numeric / c.views, 4)
+	FROM pageviews.cells(ARRAY[exit_pages.since, exit_pages.until], exit_pages.site, 'page', exit_pages.filters) AS c
+	WHERE c.exits > 0
+	ORDER BY c.exits DESC, c.value[1];
 END;
 COMMENT ON FUNCTION pageviews.exit_pages(timestamptz, timestamptz, text, jsonb) IS
-	'report: for each path its exits (views that were the last of their visit), by how many visitors (distinct sessions), its views, and exit_rate (exits a view, 0 to 1)';
+	'report: for each path its exits (views that were the last of their visit), its views, and exit_rate (exits a view, 0 to 1)';
 
 REVOKE ALL ON FUNCTION
-	pageviews.figures(timestamptz, timestamptz, text, jsonb),
+	pageviews.figures(timestamptz[], text, jsonb),
 	pageviews.summary(timestamptz, timestamptz, text, jsonb),
 	pageviews.bucket_starts(timestamptz, timestamptz, interval),
 	pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval),
@@ -226,7 +187,7 @@ REVOKE ALL ON FUNCTION
 	pageviews.exit_pages(timestamptz, timestamptz, text, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	pageviews.figures(timestamptz, timestamptz, text, jsonb),
+	pageviews.figures(timestamptz[], text, jsonb),
 	pageviews.summary(timestamptz, timestamptz, text, jsonb),
 	pageviews.bucket_starts(timestamptz, timestamptz, interval),
 	pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval),

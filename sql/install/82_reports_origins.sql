@@ -35,77 +35,79 @@ BEGIN ATOMIC
 	JOIN o ON o.site = t.site AND o.from_page = t.from_page AND o.from_query = t.from_query;
 END;
 COMMENT ON FUNCTION pageviews.origins(timestamptz, timestamptz, text, jsonb) IS
-	'every visit of a period with where it came from: what the reports of channels, referrers, campaigns and visits show';
+	'every visit of a period with where it came from: what pageviews.visits() shows';
 
 CREATE FUNCTION pageviews.channels(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
 RETURNS TABLE (
 	channel text, visits bigint, visitors bigint, bounces bigint, bounce_rate numeric, views bigint, views_per_visit numeric, engagement_mean_ms bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT t.channel,
-		   count(*),
-		   count(DISTINCT t.session_id),
-		   count(*) FILTER (WHERE t.bounce),
-		   round(count(*) FILTER (WHERE t.bounce)::numeric / count(*), 4),
-		   sum(t.views)::bigint,
-		   round(avg(t.views), 2),
-		   round(avg(t.engagement_ms))::bigint
-	FROM pageviews.origins(channels.since, channels.until, channels.site, channels.filters) AS t
-	GROUP BY t.channel
-	ORDER BY count(*) DESC, t.channel;
+	SELECT k.channel,
+		   sum(c.visits)::bigint,
+		   pageviews.count_visitors(c.sketch),
+		   sum(c.bounces)::bigint,
+		   round(sum(c.bounces) / sum(c.visits), 4),
+		   sum(c.views)::bigint,
+		   round(sum(c.views) / sum(c.visits), 2),
+		   round(sum(c.engagement_ms) / sum(c.visits))::bigint
+	FROM pageviews.cells(ARRAY[channels.since, channels.until], channels.site, 'origin', channels.filters) AS c,
+	LATERAL pageviews.channel_of(c.value[1], c.value[2] = 't', c.value[4], c.value[5]) AS k
+	GROUP BY k.channel
+	ORDER BY 2 DESC, 1;
 END;
 COMMENT ON FUNCTION pageviews.channels(timestamptz, timestamptz, text, jsonb) IS
 	'report: for each channel by which visits came (search, social, email, ai, paid, campaign, referral, internal, direct): visits, visitors (distinct sessions), bounces, bounce_rate (0 to 1), views of these visits, views_per_visit, and the mean engagement of a visit';
 
 CREATE FUNCTION pageviews.referrers(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
 RETURNS TABLE (
 	channel text, source text, referrer text, visits bigint, visitors bigint, bounces bigint, bounce_rate numeric, views bigint, views_per_visit numeric, engagement_mean_ms bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT t.channel, t.source, t.referrer,
-		   count(*),
-		   count(DISTINCT t.session_id),
-		   count(*) FILTER (WHERE t.bounce),
-		   round(count(*) FILTER (WHERE t.bounce)::numeric / count(*), 4),
-		   sum(t.views)::bigint,
-		   round(avg(t.views), 2),
-		   round(avg(t.engagement_ms))::bigint
-	FROM pageviews.origins(referrers.since, referrers.until, referrers.site, referrers.filters) AS t
-	GROUP BY t.channel, t.source, t.referrer
-	ORDER BY count(*) DESC, t.channel, t.source, t.referrer;
+	SELECT k.channel, k.source, c.value[1],
+		   sum(c.visits)::bigint,
+		   pageviews.count_visitors(c.sketch),
+		   sum(c.bounces)::bigint,
+		   round(sum(c.bounces) / sum(c.visits), 4),
+		   sum(c.views)::bigint,
+		   round(sum(c.views) / sum(c.visits), 2),
+		   round(sum(c.engagement_ms) / sum(c.visits))::bigint
+	FROM pageviews.cells(ARRAY[referrers.since, referrers.until], referrers.site, 'origin', referrers.filters) AS c,
+	LATERAL pageviews.channel_of(c.value[1], c.value[2] = 't', c.value[4], c.value[5]) AS k
+	GROUP BY k.channel, k.source, c.value[1]
+	ORDER BY 4 DESC, 1, 2, 3;
 END;
 COMMENT ON FUNCTION pageviews.referrers(timestamptz, timestamptz, text, jsonb) IS
 	'report: for each channel, source (by its common name, or utm_source) and referrer (a host; NULL if there was none) by which visits came: visits, visitors (distinct sessions), bounces, bounce_rate (0 to 1), views of these visits, views_per_visit, and the mean engagement of a visit';
 
 CREATE FUNCTION pageviews.campaigns(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
 RETURNS TABLE (
 	campaign text, source text, medium text, term text, content text, visits bigint, visitors bigint, bounces bigint, bounce_rate numeric, views bigint, views_per_visit numeric, engagement_mean_ms bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT t.campaign, t.utm_source, t.medium, t.term, t.content,
-		   count(*),
-		   count(DISTINCT t.session_id),
-		   count(*) FILTER (WHERE t.bounce),
-		   round(count(*) FILTER (WHERE t.bounce)::numeric / count(*), 4),
-		   sum(t.views)::bigint,
-		   round(avg(t.views), 2),
-		   round(avg(t.engagement_ms))::bigint
-	FROM pageviews.origins(campaigns.since, campaigns.until, campaigns.site, campaigns.filters) AS t
-	WHERE t.campaign IS NOT NULL OR t.utm_source IS NOT NULL OR t.medium IS NOT NULL
-	GROUP BY t.campaign, t.utm_source, t.medium, t.term, t.content
-	ORDER BY count(*) DESC, t.campaign, t.utm_source, t.medium, t.term, t.content;
+	SELECT c.value[3], c.value[4], c.value[5], c.value[6], c.value[7],
+		   sum(c.visits)::bigint,
+		   pageviews.count_visitors(c.sketch),
+		   sum(c.bounces)::bigint,
+		   round(sum(c.bounces) / sum(c.visits), 4),
+		   sum(c.views)::bigint,
+		   round(sum(c.views) / sum(c.visits), 2),
+		   round(sum(c.engagement_ms) / sum(c.visits))::bigint
+	FROM pageviews.cells(ARRAY[campaigns.since, campaigns.until], campaigns.site, 'origin', campaigns.filters) AS c
+	WHERE c.value[3] IS NOT NULL OR c.value[4] IS NOT NULL OR c.value[5] IS NOT NULL
+	GROUP BY c.value[3], c.value[4], c.value[5], c.value[6], c.value[7]
+	ORDER BY 6 DESC, 1, 2, 3, 4, 5;
 END;
 COMMENT ON FUNCTION pageviews.campaigns(timestamptz, timestamptz, text, jsonb) IS
 	'report: for each set of utm_campaign, utm_source, utm_medium, utm_term and utm_content with which visits began: visits, visitors (distinct sessions), bounces, bounce_rate (0 to 1), views of these visits, views_per_visit, and the mean engagement of a visit';

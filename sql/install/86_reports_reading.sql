@@ -3,7 +3,7 @@
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION pageviews.engagement_histogram(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
@@ -30,7 +30,7 @@ COMMENT ON FUNCTION pageviews.engagement_histogram(timestamptz, timestamptz, tex
 	'report: how many views (of the paths like a pattern, where a star is any text) had an engagement of at least from_ms and less than to_ms, NULL for no limit, and which share of all (0 to 1)';
 
 CREATE FUNCTION pageviews.scroll_depth(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,

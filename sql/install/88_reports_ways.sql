@@ -3,7 +3,7 @@
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION pageviews.visits(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
@@ -54,7 +54,7 @@ END;
 COMMENT ON FUNCTION pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb) IS 'report: every view of a session, in order, whether it is a robot or not';
 
 CREATE FUNCTION pageviews.journeys(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
@@ -81,7 +81,7 @@ COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, in
 	'report: the first pages of visits, at most depth of them, repeats of a page one after the other left out: how many visits and visitors (distinct sessions) went that way, and which share of all visits (0 to 1)';
 
 CREATE FUNCTION pageviews.funnel(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
@@ -132,7 +132,7 @@ COMMENT ON FUNCTION pageviews.funnel(timestamptz, timestamptz, text, jsonb, text
 	'report: how many visitors (sessions) viewed these pages in this order, other views between them or not, the last step at most within after the first; a step is a path in which a star is any text; share is of the first step, lost how many of the step before did not get here';
 
 CREATE FUNCTION pageviews.retention(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
@@ -187,7 +187,7 @@ COMMENT ON POLICY reader ON pageviews.goals IS 'readers see every goal';
 COMMENT ON POLICY site_reader ON pageviews.goals IS 'readers of some sites see the goals of these, and of all sites';
 
 CREATE FUNCTION pageviews.goals(
-	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 days',
+	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)

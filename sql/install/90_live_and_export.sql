@@ -13,7 +13,7 @@ RETURNS TABLE (
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT l.visitors, l.views, l.visible, l.focused, f.views, f.visitors, f.visits
-	FROM pageviews.figures(live_summary.since, live_summary.until, live_summary.site, live_summary.filters) AS f,
+	FROM pageviews.figures(ARRAY[live_summary.since, live_summary.until], live_summary.site, live_summary.filters) AS f,
 		 (SELECT count(DISTINCT o.session_id) AS visitors,
 				 count(*) AS views,
 				 count(*) FILTER (WHERE o.state IN ('visible', 'focused')) AS visible,

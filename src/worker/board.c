@@ -30,8 +30,9 @@
 typedef struct Board
 {
 	BoardStats stats;
-	uint32_t   reach;		  /* no slot from here on is used */
-	bool	   look_again;	  /* keys or extension changed */
+	uint32_t   reach;	   /* no slot from here on is used */
+	bool	   look_again; /* keys or extension changed */
+	bool	   marked; /* somebody changed views by hand; a hint, set and read without the lock */
 	uint32_t   mailbox_first; /* oldest entry that waits */
 	uint32_t   mailbox_count;
 	Uuid	   mailbox[MAILBOX_SIZE]; /* sessions to be forgotten */
@@ -309,6 +310,22 @@ board_look_again(void)
 	board->look_again = false;
 	LWLockRelease(board_lock);
 	return asked;
+}
+
+void
+board_note_mark(void)
+{
+	if (board != NULL)
+		board->marked = true;
+}
+
+bool
+board_take_mark(void)
+{
+	bool marked = board->marked;
+
+	board->marked = false;
+	return marked;
 }
 
 bool

@@ -92,6 +92,13 @@ extern BoardStats board_read_stats(void);
 extern bool board_wake_worker(void);
 
 /*
+ * Says that views were changed by somebody else than the worker, so that the
+ * roll-ups have work.  board_take_mark() is the worker's end.
+ */
+extern void board_note_mark(void);
+extern bool board_take_mark(void);
+
+/*
  * Leaves a session for the worker to forget and wakes it now; false when its
  * mailbox is full (try again).  board_next_forgotten() is the worker's end;
  * board_forgotten() says whether it has taken everything out.

@@ -19,6 +19,8 @@ PG_MODULE_MAGIC;
 
 void _PG_init(void);
 
+bool pageviews_in_worker = false;
+
 /*
  * A worker that cannot start (no such database, say) is tried again after this
  * long: not so often that it floods the log.

@@ -10,4 +10,10 @@
 /* The background worker's main function (worker.c). */
 extern PGDLLEXPORT void pageviews_worker_main(Datum argument);
 
+/* The main function of the process that adds views up (roller.c). */
+extern PGDLLEXPORT void pageviews_roller_main(Datum argument);
+
+/* Whether this process is the worker. */
+extern bool pageviews_in_worker;
+
 #endif /* PAGEVIEWS_H */

@@ -50,6 +50,7 @@ int	  setting_port;
 int	  setting_queue_size;
 bool  setting_respect_gpc;
 int	  setting_retention;
+int	  setting_rollup_delay;
 char *setting_role;
 bool  setting_sandbox;
 char *setting_ssl_cert_file;
@@ -525,6 +526,10 @@ define_report_settings(void)
 			   "Engagement from which on a visit of one view is no bounce.",
 			   "0: no visit is a bounce.", &setting_bounce_engagement, 10000, 0, 3600000,
 			   PGC_SIGHUP, GUC_UNIT_MS, NULL);
+	define_int("pageviews.rollup_delay",
+			   "How old views are when they are added to the roll-ups that reports read.",
+			   "0: no roll-ups are made; reports read views.", &setting_rollup_delay, 120, 0, 86400,
+			   PGC_SIGHUP, GUC_UNIT_S, NULL);
 	define_int("pageviews.visit_timeout",
 			   "Pause between two views of a session after which another visit begins.", NULL,
 			   &setting_visit_timeout, 1800, 1, 86400, PGC_SIGHUP, GUC_UNIT_S, NULL);

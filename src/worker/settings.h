@@ -46,7 +46,8 @@ extern int	 setting_ping_interval; /* ms */
 extern int	 setting_port;			/* 0: off */
 extern int	 setting_queue_size;	/* rows */
 extern bool	 setting_respect_gpc;
-extern int	 setting_retention; /* minutes, 0: for ever */
+extern int	 setting_retention;	   /* minutes, 0: for ever */
+extern int	 setting_rollup_delay; /* s, 0: none */
 extern char *setting_role;
 extern bool	 setting_sandbox;
 extern char *setting_ssl_cert_file;

@@ -57,9 +57,12 @@
 static MemoryContext store_context;
 
 /* While the server stops, see store_hurry(). */
-static bool		 hurried = false;
-static int		 waiting_limit; /* ms */
-static int		 working_limit;
+static bool hurried = false;
+static int	waiting_limit; /* ms */
+static int	working_limit;
+
+/* See store_allow(); 0: pageviews.write_timeout. */
+static int		 allowed = 0;
 static TimeoutId waiting_timeout;
 
 static int		   consecutive_failures;
@@ -98,6 +101,12 @@ stop_waiting(void)
 }
 
 void
+store_allow(int milliseconds)
+{
+	allowed = milliseconds;
+}
+
+void
 store_wait_for_standbys(int patience)
 {
 	enable_timeout_after(STATEMENT_TIMEOUT, patience);
@@ -114,7 +123,9 @@ start_timeouts(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	enable_timeout_after(STATEMENT_TIMEOUT, hurried ? working_limit : setting_write_timeout);
+	enable_timeout_after(STATEMENT_TIMEOUT, hurried		  ? working_limit
+											: allowed > 0 ? allowed
+														  : setting_write_timeout);
 	if (hurried)
 		enable_timeout_every(waiting_timeout, TimestampTzPlusMilliseconds(now, waiting_limit),
 							 WAITING_LOOK_MS);

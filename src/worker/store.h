@@ -17,6 +17,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "../common/config.h"
 #include "view.h"
 
@@ -51,6 +53,9 @@ extern bool store_extension(Oid *extension);
  * until the first of this every call is STORE_RETRY, or is cancelled.
  */
 extern void store_hurry(int waiting, int working);
+
+/* From now on each call may take so long, in a process for whose work nobody waits. */
+extern void store_allow(int milliseconds);
 
 /* Waits for at most `patience` ms for what synchronous_commit asks for the last commit. */
 extern void store_wait_for_standbys(int patience);
@@ -91,6 +96,12 @@ extern StoreResult store_drop_partition(WallMillis now, bool *dropped);
  * What lies behind the next month does not count: no partition is there for its neighbours.
  */
 extern StoreResult store_latest(WallMillis now, WallMillis *latest);
+
+/*
+ * One step of the roll-ups: what began before `until` (reports/rollup.h).  `*more`
+ * says whether there is more to do.
+ */
+extern StoreResult store_roll_up(TimestampTz until, bool *more);
 
 /*
  * Closes, as END_RECOVERED, up to `limit` views that this collector left open

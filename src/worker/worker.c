@@ -30,6 +30,7 @@
 #include "listener_config.h"
 #include "pageviews.h"
 #include "registry.h"
+#include "roller.h"
 #include "settings.h"
 #include "store.h"
 #include "supervisor.h"
@@ -96,6 +97,7 @@ static void
 note_success(Micros oldest)
 {
 	stats.batches++;
+	roller_stored(now.monotonic);
 	stats.flush_last = clock_monotonic() - oldest;
 	stats.flush_max = Max(stats.flush_max, stats.flush_last);
 	stats.last_flush_at = GetCurrentTimestamp();
@@ -275,7 +277,7 @@ static void
 wait_for_work(void)
 {
 	Micros deadline = Min(
-		Min(flush_deadline(), registry_deadline(registry)),
+		Min(Min(flush_deadline(), roller_deadline()), registry_deadline(registry)),
 		Min(Min(supervisor_deadline(), upkeep_deadline()), listener_config_deadline(clock_now())));
 	Micros	  delay = deadline == PG_INT64_MAX ? -1 : deadline - clock_monotonic();
 	long	  timeout = -1;
@@ -303,6 +305,7 @@ run_turn(void)
 	registry_set_latest(registry, upkeep_latest());
 	if (flush_deadline() <= clock_monotonic())
 		write_batch();
+	roller_run(clock_monotonic());
 	publish();
 	supervisor_flush();
 }
@@ -378,6 +381,7 @@ set_up(void)
 				 errhint("Reduce pageviews.max_connections or pageviews.queue_size.")));
 	store_init();
 	upkeep_init(registry);
+	roller_stored(clock_monotonic());
 	supervisor_init(rules.listeners, rules.connections, &hooks);
 }
 
@@ -422,6 +426,7 @@ pageviews_worker_main(Datum argument)
 	pqsignal(SIGTERM, handle_sigterm);
 	BackgroundWorkerUnblockSignals();
 
+	pageviews_in_worker = true;
 	connect_to_database();
 	pgstat_report_appname("pageviews worker");
 	set_up();

@@ -1,0 +1,292 @@
+/*
+ * cells.c
+ *	  A table of cells, and packs, see cells.h.
+ *
+ * A pack is a version byte and its cells, each:
+ *
+ *	  length of what its value shares with the one before, and of the rest; the
+ *	  rest; a byte that tells which counters are not 0 and whether there is a
+ *	  histogram; these counters; the histogram; the sketch
+ */
+#include "cells.h"
+
+#include "common/hashfn.h"
+#include "utils/memutils.h"
+
+#include "varint.h"
+
+#define PACK_VERSION  1
+#define HAS_HISTOGRAM (1 << COUNTER_COUNT)
+
+StaticAssertDecl(COUNTER_COUNT == 7, "the counters and the histogram have a bit each of one byte");
+
+typedef struct CellEntry
+{
+	Cell  *cell;
+	uint32 hash;
+	char   status;
+} CellEntry;
+
+static uint32
+hash_of(const CellKey *key)
+{
+	uint64 hash = (uint64) key->at * 31 + (uint64) key->span * 7 + (uint64) key->dimension;
+
+	hash = hash_combine64(hash,
+						  hash_bytes((const unsigned char *) key->value.data, key->value.length));
+	hash =
+		hash_combine64(hash, hash_bytes((const unsigned char *) key->site.data, key->site.length));
+	return (uint32) (hash >> 32 ^ hash);
+}
+
+static bool
+keys_equal(const CellKey *a, const CellKey *b)
+{
+	return a->at == b->at && a->span == b->span && a->dimension == b->dimension &&
+		   span_equal(a->site, b->site) && span_equal(a->value, b->value);
+}
+
+#define SH_PREFIX		  cell_table
+#define SH_ELEMENT_TYPE	  CellEntry
+#define SH_KEY_TYPE		  Cell *
+#define SH_KEY			  cell
+#define SH_HASH_KEY(t, k) hash_of(&(k)->key)
+#define SH_EQUAL(t, a, b) keys_equal(&(a)->key, &(b)->key)
+#define SH_SCOPE		  static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(t, e) (e)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+struct Cells
+{
+	MemoryContext	 context;
+	cell_table_hash *table;
+	Span			 last_site; /* sites are few: the copy of the last one is used again */
+};
+
+Cells *
+cells_new(MemoryContext context)
+{
+	Cells *cells = MemoryContextAllocZero(context, sizeof *cells);
+
+	cells->context = context;
+	cells->table = cell_table_create(context, 256, NULL);
+	return cells;
+}
+
+static Span
+copy_span(MemoryContext context, Span span)
+{
+	char *copy;
+
+	if (span.data == NULL)
+		return span;
+	copy = MemoryContextAlloc(context, Max(span.length, 1));
+	memcpy(copy, span.data, span.length);
+	return (Span){copy, span.length};
+}
+
+Cell *
+cells_get(Cells *cells, const CellKey *key)
+{
+	Cell	   probe = {.key = *key};
+	uint32	   hash = hash_of(key);
+	bool	   found;
+	CellEntry *entry = cell_table_insert_hash(cells->table, &probe, hash, &found);
+
+	if (!found)
+	{
+		Cell *cell = MemoryContextAllocZero(cells->context, sizeof *cell);
+
+		if (!span_equal(cells->last_site, key->site))
+			cells->last_site = copy_span(cells->context, key->site);
+		cell->key = *key;
+		cell->key.site = cells->last_site;
+		cell->key.value = copy_span(cells->context, key->value);
+		entry->cell = cell;
+	}
+	return entry->cell;
+}
+
+static int
+compare_spans(Span a, Span b)
+{
+	int difference;
+
+	if (a.data == NULL || b.data == NULL)
+		return (a.data != NULL) - (b.data != NULL);
+	difference = memcmp(a.data, b.data, Min(a.length, b.length));
+	return difference != 0 ? difference : a.length - b.length;
+}
+
+static int
+compare_cells(const void *a, const void *b)
+{
+	const CellKey *x = &(*(Cell *const *) a)->key;
+	const CellKey *y = &(*(Cell *const *) b)->key;
+	int			   sites;
+
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	if (x->span != y->span)
+		return x->span < y->span ? -1 : 1;
+	if (x->dimension != y->dimension)
+		return (int) x->dimension - (int) y->dimension;
+	sites = compare_spans(x->site, y->site);
+	return sites != 0 ? sites : compare_spans(x->value, y->value);
+}
+
+Cell **
+cells_sorted(const Cells *cells, uint32 *count)
+{
+	Cell			  **sorted = palloc_array(Cell *, Max(cells->table->members, 1));
+	cell_table_iterator iterator;
+	CellEntry		   *entry;
+	uint32				n = 0;
+
+	cell_table_start_iterate(cells->table, &iterator);
+	while ((entry = cell_table_iterate(cells->table, &iterator)) != NULL)
+		sorted[n++] = entry->cell;
+	qsort(sorted, n, sizeof *sorted, compare_cells);
+	*count = n;
+	return sorted;
+}
+
+void
+cell_merge(Cell *into, const Cell *from)
+{
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		into->counters[i] += from->counters[i];
+	histogram_merge(&into->engagement, &from->engagement);
+	sketch_merge(&into->visitors, &from->visitors);
+}
+
+/* --- values --------------------------------------------------------------------- */
+
+void
+value_write(StringInfo into, const Span *parts, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (parts[i].data == NULL)
+			varint_write(into, 0);
+		else
+		{
+			varint_write(into, (uint64) parts[i].length + 1);
+			appendBinaryStringInfo(into, parts[i].data, parts[i].length);
+		}
+	}
+}
+
+void
+value_read(Span value, Span parts[VALUE_PARTS])
+{
+	StringInfoData from = {(char *) value.data, value.length, value.length, 0};
+
+	for (int i = 0; i < VALUE_PARTS; i++)
+	{
+		uint64 length = from.cursor < from.len ? varint_read(&from) : 0;
+
+		parts[i] = (Span){NULL, 0};
+		if (length > 0)
+			parts[i] = (Span){varint_read_bytes(&from, length - 1), (int) length - 1};
+	}
+}
+
+/* --- packs ---------------------------------------------------------------------- */
+
+static int
+shared_length(Span a, Span b)
+{
+	int length = 0;
+
+	while (length < a.length && length < b.length && a.data[length] == b.data[length])
+		length++;
+	return length;
+}
+
+static void
+pack_cell(StringInfo pack, Cell *cell, Span before)
+{
+	Span  value = cell->key.value;
+	int	  shared = shared_length(before, value);
+	uint8 present = 0;
+
+	varint_write(pack, (uint64) shared);
+	varint_write(pack, (uint64) (value.length - shared));
+	appendBinaryStringInfo(pack, value.data + shared, value.length - shared);
+
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		present |= (uint8) ((cell->counters[i] != 0) << i);
+	if (cell->engagement.bar_count > 0 || cell->engagement.counts != NULL)
+		present |= HAS_HISTOGRAM;
+	appendStringInfoCharMacro(pack, (char) present);
+	for (int i = 0; i < COUNTER_COUNT; i++)
+	{
+		if (cell->counters[i] != 0)
+			varint_write_signed(pack, cell->counters[i]);
+	}
+	if (present & HAS_HISTOGRAM)
+		histogram_write(&cell->engagement, pack);
+	sketch_write(&cell->visitors, pack);
+}
+
+bytea *
+cells_pack(Cell *const *sorted, uint32 count)
+{
+	StringInfoData pack;
+	Span		   before = {"", 0};
+
+	initStringInfo(&pack);
+	appendStringInfoSpaces(&pack, VARHDRSZ);
+	appendStringInfoCharMacro(&pack, PACK_VERSION);
+	for (uint32 i = 0; i < count; i++)
+	{
+		pack_cell(&pack, sorted[i], before);
+		before = sorted[i]->key.value;
+	}
+	SET_VARSIZE(pack.data, pack.len);
+	return (bytea *) pack.data;
+}
+
+void
+cells_unpack(Cells *into, const CellKey *key, const bytea *pack)
+{
+	StringInfoData from = {VARDATA_ANY(pack), (int) VARSIZE_ANY_EXHDR(pack),
+						   (int) VARSIZE_ANY_EXHDR(pack), 1};
+	StringInfoData value;
+	MemoryContext  caller = MemoryContextSwitchTo(into->context);
+
+	if (from.len < 1 || from.data[0] != PACK_VERSION)
+		varint_corrupted();
+	initStringInfo(&value);
+	while (from.cursor < from.len)
+	{
+		CellKey whole = *key;
+		uint64	shared = varint_read(&from);
+		uint64	rest = varint_read(&from);
+		Cell   *cell;
+		uint8	present;
+
+		if (shared > (uint64) value.len)
+			varint_corrupted();
+		value.len = (int) shared;
+		appendBinaryStringInfo(&value, varint_read_bytes(&from, rest), (int) rest);
+		whole.value = (Span){value.data, value.len};
+		cell = cells_get(into, &whole);
+
+		present = (uint8) *varint_read_bytes(&from, 1);
+		for (int i = 0; i < COUNTER_COUNT; i++)
+		{
+			if (present & 1 << i)
+				cell->counters[i] += varint_read_signed(&from);
+		}
+		if (present & HAS_HISTOGRAM)
+			histogram_read(&cell->engagement, &from);
+		sketch_read(&cell->visitors, &from);
+	}
+	pfree(value.data);
+	MemoryContextSwitchTo(caller);
+}

@@ -1,0 +1,548 @@
+/*
+ * cells_report.c
+ *	  cells(): what the reports are made of, from roll-ups and from views.
+ *
+ * The period is covered with packs as far as they go (cover.h); their cells are
+ * added up.  Then come the sessions that have views where there is no pack, after
+ * the roll-ups' end, or that changed since they were rolled up: what they add
+ * where views are read is added, and where packs were taken, the difference that
+ * rolling them up would make (rollup.h).  So a report is as the views are now,
+ * however far the roll-ups are.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "cover.h"
+#include "history.h"
+
+PG_FUNCTION_INFO_V1(pageviews_cells);
+PG_FUNCTION_INFO_V1(pageviews_estimate_visitors);
+PG_FUNCTION_INFO_V1(pageviews_merge_visitors);
+
+/* More than so much to be read from views is read by its time, less by its sessions. */
+#define MUCH_RAW (6 * USECS_PER_HOUR)
+
+/* Periods are cut to what can be: 1970 to 2970. */
+#define FIRST_TIME (-(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+#define LAST_TIME  (970 * 366 * USECS_PER_DAY)
+
+static const char *const dimension_names[] = {"all",	 "page",   "entry",	 "origin",	 "country",
+											  "browser", "system", "device", "language", "screen"};
+
+StaticAssertDecl(lengthof(dimension_names) == DIMENSION_COUNT, "each dimension has a name");
+
+typedef struct Report
+{
+	Dimension	  dimension;
+	text		 *site;
+	Jsonb		 *filters;
+	bool		  by_site;
+	RollupState	  state;
+	bool		  rolled;  /* whether `state` can be used */
+	bool		  changes; /* whether there are rows in pageviews.rollup_changes */
+	TimestampTz	 *marked;
+	int			  marked_count;
+	Cover		  cover;
+	Cells		 *cells;
+	MemoryContext memory; /* of the cells */
+	VisitRules	  rules;
+
+	/* Of the session that tells. */
+	Span session_site;
+	int pack_sign; /* what becomes of a contribution where packs were taken: added, taken away, nothing */
+	bool raw; /* whether it counts where views are read */
+} Report;
+
+static CellKey
+make_key(const Report *report, int bucket, Span site)
+{
+	return (CellKey){.span = bucket,
+					 .dimension = report->dimension,
+					 .site = report->by_site ? site : (Span){NULL, 0}};
+}
+
+/* --- packs ------------------------------------------------------------------------ */
+
+/* Adds the packs of a level that began in [from, until). */
+static void
+add_packs(Report *report, Level level, TimestampTz from, TimestampTz until)
+{
+	const Oid	types[] = {INT2OID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
+	const Datum values[] = {Int16GetDatum(report->dimension), Int16GetDatum(level),
+							TimestampTzGetDatum(from), TimestampTzGetDatum(until),
+							PointerGetDatum(report->site)};
+	const char	nulls[] = {' ', ' ', ' ', ' ', report->site == NULL ? 'n' : ' '};
+	uint64		count =
+		history_select(report->site == NULL
+						   ? "SELECT bucket, site, pack FROM pageviews.rollups"
+							 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
+						   : "SELECT bucket, site, pack FROM pageviews.rollups"
+							 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
+							 " AND site = $5",
+					   lengthof(types), types, values, nulls);
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		   null;
+		const Stretch *stretch =
+			cover_find(&report->cover, DatumGetTimestampTz(history_value(i, 1, &null)));
+		Datum	stored = history_value(i, 3, &null);
+		bytea  *pack = DatumGetByteaPP(stored);
+		CellKey key;
+
+		CHECK_FOR_INTERRUPTS();
+		key = make_key(report, stretch->bucket,
+					   span_of_text(DatumGetTextPP(history_value(i, 2, &null))));
+		cells_unpack(report->cells, &key, pack);
+		if ((Pointer) pack != DatumGetPointer(stored))
+			pfree(pack);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Adds all packs of the cover, a query for each run of one level. */
+static void
+add_all_packs(Report *report)
+{
+	const Stretch *stretches = report->cover.stretches;
+	int			   count = report->cover.count;
+
+	for (int i = 0, end; i < count; i = end)
+	{
+		for (end = i + 1; end < count && !stretches[i].raw && !stretches[end].raw &&
+						  stretches[end].level == stretches[i].level &&
+						  stretches[end].from == stretches[end - 1].until;
+			 end++)
+			;
+		if (!stretches[i].raw)
+			add_packs(report, stretches[i].level, stretches[i].from, stretches[end - 1].until);
+	}
+}
+
+/* --- views ------------------------------------------------------------------------ */
+
+/* A TakeContribution. */
+static void
+take_contribution(void *context, const Contribution *contribution)
+{
+	Report		  *report = context;
+	const Stretch *stretch = cover_find(&report->cover, contribution->at);
+	int			   sign;
+	MemoryContext  caller;
+	CellKey		   key;
+	Cell		  *cell;
+
+	if (stretch == NULL)
+		return;
+	if (stretch->raw || contribution->at >= report->state.rolled_until)
+		sign = report->raw ? 1 : 0;
+	else
+		sign = report->pack_sign;
+	if (sign == 0)
+		return;
+
+	caller = MemoryContextSwitchTo(report->memory);
+	key = make_key(report, stretch->bucket, report->session_site);
+	key.value = contribution->value;
+	cell = cells_get(report->cells, &key);
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		cell->counters[i] += sign * contribution->counters[i];
+	if (contribution->bucket >= 0)
+		histogram_add(&cell->engagement, contribution->bucket, sign);
+	if (contribution->visitor != 0 && sign > 0)
+		sketch_add(&cell->visitors, contribution->visitor);
+	MemoryContextSwitchTo(caller);
+}
+
+/* A TakeSession. */
+static void
+take_session(void *context, const SessionViews *views)
+{
+	Report *report = context;
+	bool	changed = report->rolled && !visits_same(views);
+
+	report->session_site = views->site;
+	if (changed)
+	{
+		report->pack_sign = -1;
+		report->raw = false;
+		visits_tell(views, BEFORE, &report->rules, take_contribution, report);
+	}
+	report->pack_sign = changed ? 1 : 0;
+	report->raw = true;
+	visits_tell(views, AFTER, &report->rules, take_contribution, report);
+}
+
+/* Where views are to be read. */
+typedef struct RawTimes
+{
+	TimestampTz since;
+	TimestampTz until;
+	int64		length; /* of all of them; there may be gaps */
+} RawTimes;
+
+static void
+add_raw_time(RawTimes *times, TimestampTz from, TimestampTz until)
+{
+	if (from >= until)
+		return;
+	times->since = times->length == 0 ? from : Min(times->since, from);
+	times->until = times->length == 0 ? until : Max(times->until, until);
+	times->length += until - from;
+}
+
+/* Calls for each stretch of time whose views' sessions count. */
+#define FOREACH_RAW(report, from_, until_, body)                                                \
+	do                                                                                          \
+	{                                                                                           \
+		for (int i_ = 0; i_ < (report)->cover.count; i_++)                                      \
+		{                                                                                       \
+			const Stretch *s_ = &(report)->cover.stretches[i_];                                 \
+			TimestampTz	   from_ = s_->from;                                                    \
+			TimestampTz	   until_ =                                                             \
+				   (report)->rolled ? Min(s_->until, (report)->state.rolled_until) : s_->until; \
+			if (s_->raw && from_ < until_)                                                      \
+				body                                                                            \
+		}                                                                                       \
+		if (tail_matters(report))                                                               \
+		{                                                                                       \
+			TimestampTz from_ = (report)->state.rolled_until;                                   \
+			TimestampTz until_ = LAST_TIME;                                                     \
+			body                                                                                \
+		}                                                                                       \
+	} while (0)
+
+/* Whether what began after the roll-ups' end may change anything in the period. */
+static bool
+tail_matters(const Report *report)
+{
+	return report->rolled && report->cover.count > 0 &&
+		   report->cover.stretches[report->cover.count - 1].until >
+			   report->state.rolled_until - HISTORY_REACH;
+}
+
+/* Appends the sessions with a view that began in [from, until), or with a change, to an array. */
+static void
+gather_sessions(ArrayBuildState **sessions, const char *query, TimestampTz from, TimestampTz until,
+				const Report *report)
+{
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
+	const Datum values[] = {TimestampTzGetDatum(from), TimestampTzGetDatum(until),
+							PointerGetDatum(report->site)};
+	const char	nulls[] = {' ', ' ', report->site == NULL ? 'n' : ' '};
+	uint64		count = history_select(query, lengthof(types), types, values, nulls);
+	bool		null;
+
+	for (uint64 i = 0; i < count; i++)
+		*sessions = accumArrayResult(*sessions, history_value(i, 1, &null), false, UUIDOID,
+									 CurrentMemoryContext);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static const char sessions_of_views[] =
+	"SELECT DISTINCT v.session_id FROM pageviews.views AS v"
+	" WHERE v.started_at >= $1 AND v.started_at < $2 AND ($3 IS NULL OR v.site = $3)";
+
+static const char sessions_of_changes[] =
+	"SELECT DISTINCT c.session_id FROM pageviews.rollup_changes AS c"
+	" WHERE c.started_at >= $1 AND c.started_at < $2 AND ($3 IS NULL OR c.site = $3)";
+
+/* Adds what has to be read from views. */
+static void
+add_views(Report *report)
+{
+	const Stretch	*first = &report->cover.stretches[0];
+	const Stretch	*last = &report->cover.stretches[report->cover.count - 1];
+	RawTimes		 times = {0, 0, 0};
+	ArrayBuildState *sessions = NULL;
+	HistoryQuery	 query = {
+			.since = first->from - HISTORY_REACH,
+			.until = last->until + HISTORY_REACH,
+			.site = report->site,
+			.filters = report->filters,
+			.changes = report->changes,
+			.before_until = report->rolled ? report->state.rolled_until : DT_NOBEGIN,
+			.after_until = DT_NOEND,
+			.consumed = PG_INT64_MAX,
+	};
+
+	FOREACH_RAW(report, from, until, { add_raw_time(&times, from, Min(until, last->until)); });
+	if (times.length > MUCH_RAW)
+	{
+		/* Changes in the period count, wherever they are. */
+		query.since = (report->changes ? first->from : times.since) - HISTORY_REACH;
+		query.until = (report->changes ? last->until : times.until) + HISTORY_REACH;
+		history_read(&query, take_session, report);
+		return;
+	}
+
+	FOREACH_RAW(report, from, until,
+				{ gather_sessions(&sessions, sessions_of_views, from, until, report); });
+	if (report->changes)
+		gather_sessions(&sessions, sessions_of_changes, query.since, query.until, report);
+	if (sessions == NULL)
+		return;
+	query.sessions = DatumGetArrayTypeP(makeArrayResult(sessions, CurrentMemoryContext));
+	history_read(&query, take_session, report);
+}
+
+/* --- the function ----------------------------------------------------------------- */
+
+/* The bounds: ascending, and finite. */
+static TimestampTz *
+read_bounds(ArrayType *array, int *count)
+{
+	Datum		*elements;
+	bool		*nulls;
+	TimestampTz *bounds;
+
+	if (ARR_ELEMTYPE(array) != TIMESTAMPTZOID || ARR_NDIM(array) > 1)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("bounds must be an array of one dimension"));
+	deconstruct_array(array, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &elements, &nulls, count);
+	bounds = palloc_array(TimestampTz, Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+		{
+			*count = 0;
+			break;
+		}
+		bounds[i] = DatumGetTimestampTz(elements[i]);
+		bounds[i] = Max(FIRST_TIME, Min(bounds[i], LAST_TIME));
+		if (i > 0 && bounds[i] < bounds[i - 1])
+			bounds[i] = bounds[i - 1]; /* a period that ends before it begins is empty */
+	}
+	return bounds;
+}
+
+static Dimension
+read_dimension(const text *name)
+{
+	Span span = span_of_text(name);
+
+	for (int i = 0; i < DIMENSION_COUNT; i++)
+	{
+		if (span_equal(span, (Span){dimension_names[i], (int) strlen(dimension_names[i])}))
+			return (Dimension) i;
+	}
+	ereport(
+		ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no such dimension"),
+		errhint("The dimensions are all, page, entry, origin, country, browser, system, device, "
+				"language and screen."));
+}
+
+/* How far the roll-ups are, and what they may have wrong. */
+static void
+read_rollups(Report *report, const TimestampTz *bounds, int count)
+{
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+	const Datum values[] = {TimestampTzGetDatum(bounds[0] - HISTORY_REACH - USECS_PER_HOUR),
+							TimestampTzGetDatum(bounds[count - 1] + HISTORY_REACH)};
+	uint64		marks;
+	bool		null;
+
+	rollup_read_state(&report->state);
+	report->rolled = report->filters == NULL && !TIMESTAMP_IS_NOBEGIN(report->state.rolled_until) &&
+					 rollup_settings_fit(&report->state);
+	if (!report->rolled)
+	{
+		report->state.rolled_until = DT_NOBEGIN;
+		return;
+	}
+	report->changes =
+		history_select("SELECT FROM pageviews.rollup_changes LIMIT 1", 0, NULL, NULL, NULL) > 0;
+	marks = history_select("SELECT DISTINCT m.hour FROM pageviews.rollup_marks AS m"
+						   " WHERE m.hour >= $1 AND m.hour < $2 ORDER BY m.hour",
+						   2, types, values, NULL);
+	report->marked = palloc_array(TimestampTz, Max(marks, 1));
+	for (uint64 i = 0; i < marks; i++)
+	{
+		TimestampTz hour = DatumGetTimestampTz(history_value(i, 1, &null));
+
+		if (hour < report->state.rolled_until)
+			report->marked[report->marked_count++] = hour;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* A value as an array of texts, as many as its dimension has. */
+static Datum
+value_datum(const Cell *cell)
+{
+	Span  parts[VALUE_PARTS];
+	Datum elements[VALUE_PARTS];
+	bool  nulls[VALUE_PARTS];
+	int	  count = cell->key.dimension == DIMENSION_ORIGIN ? ORIGIN_PARTS
+				  : cell->key.dimension == DIMENSION_ALL  ? 0
+														  : 1;
+	int	  lower = 1;
+
+	value_read(cell->key.value, parts);
+	for (int i = 0; i < count; i++)
+	{
+		/* A dump may have come from another encoding. */
+		nulls[i] = parts[i].data == NULL ||
+				   !pg_verify_mbstr(GetDatabaseEncoding(), parts[i].data, parts[i].length, true);
+		if (!nulls[i])
+			elements[i] = PointerGetDatum(cstring_to_text_with_len(parts[i].data, parts[i].length));
+	}
+	if (count == 0)
+		return PointerGetDatum(construct_empty_array(TEXTOID));
+	return PointerGetDatum(
+		construct_md_array(elements, nulls, 1, &count, &lower, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The columns of cells(). */
+static void
+put_cell(ReturnSetInfo *result, const Report *report, Cell *cell)
+{
+	static const Counter counters[] = {COUNT_VIEWS,		 COUNT_ENGAGEMENT, COUNT_VISITS,
+									   COUNT_BOUNCES,	 COUNT_ENTRIES,	   COUNT_EXITS,
+									   COUNT_VISIT_VIEWS};
+	enum
+	{
+		BUCKET,
+		SITE,
+		VALUE,
+		COUNTERS,
+		VISITORS = COUNTERS + lengthof(counters),
+		MEDIAN,
+		P90,
+		SKETCH,
+		COLUMNS
+	};
+	Datum values[COLUMNS] = {0};
+	bool  nulls[COLUMNS] = {0};
+	int64 median = histogram_percentile(&cell->engagement, 0.5);
+
+	values[BUCKET] = Int32GetDatum(cell->key.span);
+	nulls[SITE] = cell->key.site.data == NULL;
+	if (!nulls[SITE])
+		values[SITE] =
+			PointerGetDatum(cstring_to_text_with_len(cell->key.site.data, cell->key.site.length));
+	values[VALUE] = value_datum(cell);
+	for (int i = 0; i < lengthof(counters); i++)
+		values[COUNTERS + i] = Int64GetDatum(cell->counters[counters[i]]);
+	values[VISITORS] = Int64GetDatum(sketch_estimate(&cell->visitors));
+	nulls[MEDIAN] = nulls[P90] = median < 0;
+	values[MEDIAN] = Int64GetDatum(median);
+	values[P90] = Int64GetDatum(histogram_percentile(&cell->engagement, 0.9));
+	nulls[SKETCH] = !report->by_site && report->dimension != DIMENSION_ORIGIN;
+	if (!nulls[SKETCH])
+	{
+		StringInfoData sketch;
+
+		initStringInfo(&sketch);
+		appendStringInfoSpaces(&sketch, VARHDRSZ);
+		sketch_write(&cell->visitors, &sketch);
+		SET_VARSIZE(sketch.data, sketch.len);
+		values[SKETCH] = PointerGetDatum(sketch.data);
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+put_cells(ReturnSetInfo *result, const Report *report)
+{
+	MemoryContext row =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
+	uint32 count;
+	Cell **sorted = cells_sorted(report->cells, &count);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(row);
+
+		CHECK_FOR_INTERRUPTS();
+		if (sorted[i]->counters[COUNT_VIEWS] != 0 || sorted[i]->counters[COUNT_VISITS] != 0)
+			put_cell(result, report, sorted[i]);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row);
+	}
+}
+
+/* cells(bounds, site, dimension, filters, by_site) */
+Datum
+pageviews_cells(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Report		 report = {.memory = AllocSetContextCreate(CurrentMemoryContext, "pageviews report",
+														   ALLOCSET_DEFAULT_SIZES)};
+	TimestampTz *bounds;
+	int			 bound_count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	bounds = read_bounds(PG_GETARG_ARRAYTYPE_P(0), &bound_count);
+	report.site = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	report.dimension = read_dimension(PG_GETARG_TEXT_PP(2));
+	report.filters = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	report.by_site = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	report.cells = cells_new(report.memory);
+	report.rules = visits_rules();
+	report.rules.dimensions = 1u << report.dimension;
+	if (bound_count < 2 || bounds[0] == bounds[bound_count - 1])
+		PG_RETURN_NULL();
+
+	SPI_connect();
+	read_rollups(&report, bounds, bound_count);
+	{
+		CoverRequest request = {bounds,			  bound_count,
+								report.dimension, report.rolled ? &report.state : NULL,
+								report.marked,	  report.marked_count};
+
+		report.cover = cover_make(&request);
+	}
+	add_all_packs(&report);
+	add_views(&report);
+	put_cells(result, &report);
+	SPI_finish();
+	MemoryContextDelete(report.memory);
+	PG_RETURN_NULL();
+}
+
+/* merge_visitors(state, sketch): the transition of count_visitors() */
+Datum
+pageviews_merge_visitors(PG_FUNCTION_ARGS)
+{
+	MemoryContext memory;
+	MemoryContext caller;
+	Sketch		 *sketch;
+
+	if (!AggCheckCallContext(fcinfo, &memory))
+		elog(ERROR, "merge_visitors() was called outside of an aggregate");
+	caller = MemoryContextSwitchTo(memory);
+	sketch = PG_ARGISNULL(0) ? palloc0(sizeof *sketch) : (Sketch *) PG_GETARG_POINTER(0);
+	if (!PG_ARGISNULL(1))
+	{
+		bytea		  *bytes = PG_GETARG_BYTEA_PP(1);
+		StringInfoData from = {VARDATA_ANY(bytes), (int) VARSIZE_ANY_EXHDR(bytes),
+							   (int) VARSIZE_ANY_EXHDR(bytes), 0};
+
+		sketch_read(sketch, &from);
+	}
+	MemoryContextSwitchTo(caller);
+	PG_RETURN_POINTER(sketch);
+}
+
+/* estimate_visitors(state): the end of count_visitors() */
+Datum
+pageviews_estimate_visitors(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(PG_ARGISNULL(0) ? 0 : sketch_estimate((Sketch *) PG_GETARG_POINTER(0)));
+}

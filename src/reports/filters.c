@@ -1,0 +1,119 @@
+/*
+ * filters.c
+ *	  What the reports, which are SQL, need of C: the settings that say what a
+ *	  visit is, and the comparison of filters.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "../worker/settings.h"
+#include "cells.h"
+
+PG_FUNCTION_INFO_V1(pageviews_bounce_engagement);
+PG_FUNCTION_INFO_V1(pageviews_filter_allows);
+PG_FUNCTION_INFO_V1(pageviews_visit_timeout);
+
+/* visit_timeout(): pageviews.visit_timeout. */
+Datum
+pageviews_visit_timeout(PG_FUNCTION_ARGS)
+{
+	Interval *timeout = palloc0(sizeof *timeout);
+
+	timeout->time = (TimeOffset) setting_visit_timeout * USECS_PER_SEC;
+	PG_RETURN_INTERVAL_P(timeout);
+}
+
+/* bounce_engagement(): pageviews.bounce_engagement, in milliseconds. */
+Datum
+pageviews_bounce_engagement(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(setting_bounce_engagement);
+}
+
+/* Whether a text is like a pattern, in which a star stands for any text. */
+static bool
+is_like(Span value, Span pattern)
+{
+	int at = 0;
+	int wanted = 0;
+	int star = -1; /* after the last star, and where the text went on there */
+	int resume = 0;
+
+	while (at < value.length)
+	{
+		if (wanted < pattern.length && pattern.data[wanted] == '*')
+		{
+			star = ++wanted;
+			resume = at;
+		}
+		else if (wanted < pattern.length && pattern.data[wanted] == value.data[at])
+		{
+			wanted++;
+			at++;
+		}
+		else if (star >= 0)
+		{
+			wanted = star;
+			at = ++resume;
+		}
+		else
+			return false;
+	}
+	while (wanted < pattern.length && pattern.data[wanted] == '*')
+		wanted++;
+	return wanted == pattern.length;
+}
+
+/* Whether a value, or none, fits what a filter says of it: a pattern or null. */
+static bool
+fits(const JsonbValue *wish, Span value)
+{
+	if (wish->type == jbvNull)
+		return value.data == NULL;
+	if (wish->type != jbvString || value.data == NULL)
+		return false;
+	return is_like(value, (Span){wish->val.string.val, wish->val.string.len});
+}
+
+/*
+ * filter_allows(filters, key, value): whether the filter of this name lets the
+ * value pass: a pattern, null for what is unknown, or an array of these.  What
+ * is none of them lets nothing pass; check_filters() has said so before.
+ */
+Datum
+pageviews_filter_allows(PG_FUNCTION_ARGS)
+{
+	Jsonb		  *filters;
+	Span		   key;
+	Span		   value = {NULL, 0};
+	JsonbValue	   space;
+	JsonbValue	  *wish;
+	JsonbIterator *iterator;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	filters = PG_GETARG_JSONB_P(0);
+	key = span_of_text(PG_GETARG_TEXT_PP(1));
+	if (!PG_ARGISNULL(2))
+		value = span_of_text(PG_GETARG_TEXT_PP(2));
+	if (!JB_ROOT_IS_OBJECT(filters))
+		PG_RETURN_BOOL(false);
+	wish = getKeyJsonValueFromContainer(&filters->root, key.data, key.length, &space);
+	if (wish == NULL)
+		PG_RETURN_BOOL(true);
+	if (wish->type != jbvBinary)
+		PG_RETURN_BOOL(fits(wish, value));
+
+	iterator = JsonbIteratorInit(wish->val.binary.data);
+	for (JsonbIteratorToken token;
+		 (token = JsonbIteratorNext(&iterator, &space, true)) != WJB_DONE;)
+	{
+		if (token == WJB_ELEM && fits(&space, value))
+			PG_RETURN_BOOL(true);
+	}
+	PG_RETURN_BOOL(false);
+}

@@ -1,0 +1,308 @@
+/*
+ * history.c
+ *	  Reads views session by session, see history.h.
+ *
+ * One query gives the views in the order of session, site and start; they are
+ * taken as they come, and only those of one session are in memory.
+ */
+#include "history.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/params.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+/* The columns of the query, in their order. */
+typedef enum HistoryColumn
+{
+	COLUMN_SESSION,
+	COLUMN_SITE,
+	COLUMN_STARTED,
+	COLUMN_PATH,
+	COLUMN_ENGAGEMENT,
+	COLUMN_REFERRER,
+	COLUMN_QUERY,
+	COLUMN_PASSES,
+	COLUMN_ORIGIN_PASSES,
+	COLUMN_COUNTRY,
+	COLUMN_BROWSER,
+	COLUMN_SYSTEM,
+	COLUMN_DEVICE,
+	COLUMN_LANGUAGE,
+	COLUMN_WIDTH,
+	COLUMN_HEIGHT,
+	COLUMN_BEFORE, /* of a change: existed, engagement_ms, referrer, query */
+	COLUMN_AFTER = COLUMN_BEFORE + 4,
+	COLUMN_COUNT = COLUMN_AFTER + 4
+} HistoryColumn;
+
+/* Receives the rows of the query and gathers those of one session and site. */
+typedef struct Gatherer
+{
+	DestReceiver		receiver; /* first */
+	const HistoryQuery *query;
+	TakeSession			take;
+	void			   *context;
+	MemoryContext		memory; /* of the session; reset after each */
+	SessionViews		views;
+	int					capacity;
+} Gatherer;
+
+static Span
+copied(Span span)
+{
+	char *copy = palloc(Max(span.length, 1));
+
+	memcpy(copy, span.data, span.length);
+	return (Span){copy, span.length};
+}
+
+/* A text of the slot, copied; no value if it is NULL. */
+static Span
+text_of_slot(const TupleTableSlot *slot, int column)
+{
+	if (slot->tts_isnull[column])
+		return (Span){NULL, 0};
+	return copied(span_of_text(DatumGetTextPP(slot->tts_values[column])));
+}
+
+static Span
+screen_of_slot(const TupleTableSlot *slot)
+{
+	char *screen;
+
+	if (slot->tts_isnull[COLUMN_WIDTH] || slot->tts_isnull[COLUMN_HEIGHT])
+		return (Span){NULL, 0};
+	screen = psprintf("%dx%d", DatumGetInt32(slot->tts_values[COLUMN_WIDTH]),
+					  DatumGetInt32(slot->tts_values[COLUMN_HEIGHT]));
+	return (Span){screen, (int) strlen(screen)};
+}
+
+/* Hands over what was gathered. */
+static void
+hand_over(Gatherer *gatherer)
+{
+	if (gatherer->views.count > 0)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(gatherer->memory);
+
+		gatherer->take(gatherer->context, &gatherer->views);
+		MemoryContextSwitchTo(caller);
+	}
+	MemoryContextReset(gatherer->memory);
+	memset(&gatherer->views, 0, sizeof gatherer->views);
+	gatherer->capacity = 0;
+}
+
+static void
+begin_session(Gatherer *gatherer, const TupleTableSlot *slot, const uint8 *session, Span site)
+{
+	SessionViews *views = &gatherer->views;
+
+	views->session = (const uint8 *) copied((Span){(const char *) session, UUID_LEN}).data;
+	views->visitor = sketch_entry(session);
+	views->site = copied(site);
+	for (int i = 0; i < SESSION_DIMENSIONS - 1; i++)
+		views->traits[i] = text_of_slot(slot, COLUMN_COUNTRY + i);
+	views->traits[DIMENSION_SCREEN - DIMENSION_FIRST_OF_SESSION] = screen_of_slot(slot);
+}
+
+static bool
+is_true(const TupleTableSlot *slot, int column)
+{
+	return !slot->tts_isnull[column] && DatumGetBool(slot->tts_values[column]);
+}
+
+/* A version of a view: as it is, or as a change that begins at `change` says it was. */
+static ViewState
+state_of(const TupleTableSlot *slot, const ViewState *current, int change)
+{
+	if (slot->tts_isnull[change])
+		return *current;
+	return (ViewState){is_true(slot, change), DatumGetInt32(slot->tts_values[change + 1]),
+					   text_of_slot(slot, change + 2), text_of_slot(slot, change + 3)};
+}
+
+static void
+add_view(Gatherer *gatherer, const TupleTableSlot *slot)
+{
+	SessionViews *views = &gatherer->views;
+	ViewState	  current = {true, DatumGetInt32(slot->tts_values[COLUMN_ENGAGEMENT]),
+							 text_of_slot(slot, COLUMN_REFERRER), text_of_slot(slot, COLUMN_QUERY)};
+	SessionView	 *view;
+
+	if (views->count == gatherer->capacity)
+	{
+		gatherer->capacity = Max(gatherer->capacity * 2, 8);
+		views->views = views->views == NULL
+						   ? palloc_array(SessionView, gatherer->capacity)
+						   : repalloc_huge(views->views, gatherer->capacity * sizeof(SessionView));
+	}
+	view = &views->views[views->count++];
+	view->started_at = DatumGetTimestampTz(slot->tts_values[COLUMN_STARTED]);
+	view->path = text_of_slot(slot, COLUMN_PATH);
+	view->passes = is_true(slot, COLUMN_PASSES);
+	view->origin_passes = is_true(slot, COLUMN_ORIGIN_PASSES);
+	view->states[BEFORE] = state_of(slot, &current, COLUMN_BEFORE);
+	view->states[AFTER] = state_of(slot, &current, COLUMN_AFTER);
+	if (view->started_at >= gatherer->query->before_until)
+		view->states[BEFORE].there = false;
+	if (view->started_at >= gatherer->query->after_until)
+		view->states[AFTER].there = false;
+}
+
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	Gatherer	 *gatherer = (Gatherer *) self;
+	MemoryContext caller;
+	const uint8	 *session;
+	Span		  site;
+
+	CHECK_FOR_INTERRUPTS();
+	slot_getallattrs(slot);
+	session = DatumGetUUIDP(slot->tts_values[COLUMN_SESSION])->data;
+	site = span_of_text(DatumGetTextPP(slot->tts_values[COLUMN_SITE]));
+	if (gatherer->views.count > 0 && (memcmp(gatherer->views.session, session, UUID_LEN) != 0 ||
+									  !span_equal(gatherer->views.site, site)))
+		hand_over(gatherer);
+
+	caller = MemoryContextSwitchTo(gatherer->memory);
+	if (gatherer->views.count == 0)
+		begin_session(gatherer, slot, session, site);
+	add_view(gatherer, slot);
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
+static void
+start_receiving(DestReceiver *self, int operation, TupleDesc description)
+{
+	Assert(description->natts == COLUMN_COUNT);
+}
+
+static void
+stop_receiving(DestReceiver *self)
+{
+}
+
+static ParamListInfo
+make_parameters(int count, const Oid *types, const Datum *values, const char *nulls)
+{
+	ParamListInfo parameters = makeParamList(count);
+
+	for (int i = 0; i < count; i++)
+		parameters->params[i] = (ParamExternData){values[i], nulls != NULL && nulls[i] == 'n',
+												  PARAM_FLAG_CONST, types[i]};
+	return parameters;
+}
+
+/* The first change of each view, of generations after $6 if `consumed`, as a table of the query. */
+static void
+append_changes(StringInfo sql, const char *name, bool consumed)
+{
+	appendStringInfo(sql,
+					 " LEFT JOIN (SELECT DISTINCT ON (c.view_id) c.view_id, c.existed,"
+					 " c.engagement_ms, c.referrer, c.query FROM pageviews.rollup_changes AS c%s"
+					 " ORDER BY c.view_id, c.generation) AS %s ON %s.view_id = v.view_id",
+					 consumed ? " WHERE c.generation > $6" : "", name, name);
+}
+
+static char *
+make_sql(const HistoryQuery *query)
+{
+	static const char no_change[] = ", NULL::boolean, NULL::integer, NULL::text, NULL::text";
+	StringInfoData	  sql;
+	bool			  after = query->changes && query->consumed != PG_INT64_MAX;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql,
+						   "SELECT v.session_id, v.site, v.started_at, v.path, v.engagement_ms,"
+						   " v.referrer, v.query");
+	appendStringInfoString(&sql, query->filters == NULL
+									 ? ", true, true"
+									 : ", pageviews.view_passes($5, v.path, v.props),"
+									   " pageviews.origin_passes($5, v.referrer, v.query)");
+	appendStringInfoString(&sql, ", s.country, s.browser, s.system, s.device, s.language,"
+								 " s.screen_width, s.screen_height");
+	appendStringInfoString(
+		&sql, query->changes ? ", b.existed, b.engagement_ms, b.referrer, b.query" : no_change);
+	appendStringInfoString(&sql,
+						   after ? ", a.existed, a.engagement_ms, a.referrer, a.query" : no_change);
+	appendStringInfoString(&sql,
+						   " FROM pageviews.views AS v"
+						   " LEFT JOIN pageviews.sessions AS s ON s.session_id = v.session_id");
+	if (query->changes)
+		append_changes(&sql, "b", false);
+	if (after)
+		append_changes(&sql, "a", true);
+	appendStringInfoString(&sql, " WHERE v.started_at >= $1 AND v.started_at < $2"
+								 " AND s.robot IS NOT TRUE");
+	if (query->sessions != NULL)
+		appendStringInfoString(&sql, " AND v.session_id = ANY ($3)");
+	if (query->site != NULL)
+		appendStringInfoString(&sql, " AND v.site = $4");
+	if (query->filters != NULL)
+		appendStringInfoString(&sql, " AND pageviews.check_filters($5)"
+									 " AND pageviews.session_passes($5, s.country, s.device,"
+									 " s.browser, s.system, s.language)");
+	appendStringInfoString(&sql, " ORDER BY v.session_id, v.site COLLATE \"C\","
+								 " v.started_at, v.view_id");
+	return sql.data;
+}
+
+void
+history_read(const HistoryQuery *query, TakeSession take, void *context)
+{
+	const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID, TEXTOID, JSONBOID, INT8OID};
+	const Datum values[] = {TimestampTzGetDatum(query->since), TimestampTzGetDatum(query->until),
+							PointerGetDatum(query->sessions),  PointerGetDatum(query->site),
+							PointerGetDatum(query->filters),   Int64GetDatum(query->consumed)};
+	const char	nulls[] = {' ',
+						   ' ',
+						   query->sessions == NULL ? 'n' : ' ',
+						   query->site == NULL ? 'n' : ' ',
+						   query->filters == NULL ? 'n' : ' ',
+						   ' '};
+	Gatherer	gatherer = {
+		   .receiver = {receive, start_receiving, stop_receiving, stop_receiving, DestNone},
+		   .query = query,
+		   .take = take,
+		   .context = context};
+	SPIExecuteOptions options = {.params = make_parameters(lengthof(types), types, values, nulls),
+								 .read_only = true,
+								 .dest = &gatherer.receiver};
+	int				  result;
+
+	gatherer.memory =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews session", ALLOCSET_DEFAULT_SIZES);
+	result = SPI_execute_extended(make_sql(query), &options);
+	if (result < 0)
+		elog(ERROR, "could not read views: %s", SPI_result_code_string(result));
+	hand_over(&gatherer);
+	MemoryContextDelete(gatherer.memory);
+}
+
+uint64
+history_select(const char *query, int count, const Oid *types, const Datum *values,
+			   const char *nulls)
+{
+	SPIExecuteOptions options = {.params = make_parameters(count, types, values, nulls),
+								 .read_only = true};
+	int				  result = SPI_execute_extended(query, &options);
+
+	if (result < 0)
+		elog(ERROR, "could not run a query: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+Datum
+history_value(uint64 row, int column, bool *null)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, null);
+}

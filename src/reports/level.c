@@ -1,0 +1,48 @@
+/*
+ * level.c
+ *	  The lengths of time for which there are roll-ups, see level.h.
+ */
+#include "level.h"
+
+#include "utils/datetime.h"
+
+static const int64 lengths[] = {[LEVEL_QUARTER] = 15 * USECS_PER_MINUTE,
+								[LEVEL_HOUR] = USECS_PER_HOUR,
+								[LEVEL_DAY] = USECS_PER_DAY};
+
+/* The first of a month, `after` months after the one that a time lies in. */
+static TimestampTz
+first_of_month(TimestampTz time, int after)
+{
+	int64 day = time / USECS_PER_DAY - (time % USECS_PER_DAY < 0);
+	int	  year;
+	int	  month;
+	int	  day_of_month;
+
+	j2date((int) day + POSTGRES_EPOCH_JDATE, &year, &month, &day_of_month);
+	month += after;
+	if (month > MONTHS_PER_YEAR)
+	{
+		month -= MONTHS_PER_YEAR;
+		year++;
+	}
+	return ((int64) date2j(year, month, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+}
+
+TimestampTz
+level_start(Level level, TimestampTz time)
+{
+	int64 into;
+
+	Assert(!TIMESTAMP_NOT_FINITE(time));
+	if (level == LEVEL_MONTH)
+		return first_of_month(time, 0);
+	into = time % lengths[level];
+	return time - into - (into < 0 ? lengths[level] : 0);
+}
+
+TimestampTz
+level_end(Level level, TimestampTz start)
+{
+	return level == LEVEL_MONTH ? first_of_month(start, 1) : start + lengths[level];
+}

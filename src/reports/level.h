@@ -1,0 +1,37 @@
+/*
+ * level.h
+ *	  The lengths of time for which there are roll-ups, all by UTC.
+ */
+#ifndef PAGEVIEWS_LEVEL_H
+#define PAGEVIEWS_LEVEL_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "cells.h"
+
+/* As table pageviews.rollups has them. */
+typedef enum Level
+{
+	LEVEL_QUARTER, /* of an hour, for zones that are not whole hours from UTC; DIMENSION_ALL only */
+	LEVEL_HOUR,
+	LEVEL_DAY,
+	LEVEL_MONTH,
+	LEVEL_COUNT
+} Level;
+
+/* The smallest level that a dimension has. */
+static inline Level
+level_smallest(Dimension dimension)
+{
+	return dimension == DIMENSION_ALL ? LEVEL_QUARTER : LEVEL_HOUR;
+}
+
+/* When the stretch began that a time lies in; no stretch is infinite. */
+extern TimestampTz level_start(Level level, TimestampTz time);
+
+/* When the stretch ends that begins at `start`. */
+extern TimestampTz level_end(Level level, TimestampTz start);
+
+#endif /* PAGEVIEWS_LEVEL_H */

@@ -1,0 +1,161 @@
+/*
+ * marks.c
+ *	  The triggers that notice when somebody else than the worker changes views
+ *	  or sessions: by hand, by a restore, by logical replication.
+ *
+ * A mark is a row of pageviews.rollup_marks and commits with the change, so that
+ * it is seen by whoever sees the change.  A view that comes in marks its hour,
+ * once a transaction and hour; one that is changed or goes marks its hour and its
+ * session, whose other views may be in another visit now.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "../worker/board.h"
+#include "../worker/pageviews.h"
+#include "level.h"
+
+PG_FUNCTION_INFO_V1(pageviews_is_worker);
+PG_FUNCTION_INFO_V1(pageviews_mark_session);
+PG_FUNCTION_INFO_V1(pageviews_mark_view);
+
+/* Hours that this subtransaction has marked already, by a part of their number. */
+#define REMEMBERED 1024
+
+typedef struct Remembered
+{
+	TransactionId transaction;
+	TimestampTz	  hour;
+} Remembered;
+
+static Remembered remembered[REMEMBERED];
+
+/* is_worker() */
+Datum
+pageviews_is_worker(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(pageviews_in_worker);
+}
+
+/* Inserts a mark; `session` NULL: none. */
+static void
+insert_mark(TimestampTz hour, const Datum *session)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid				  types[] = {TIMESTAMPTZOID, UUIDOID};
+	Datum values[] = {TimestampTzGetDatum(hour), session != NULL ? *session : (Datum) 0};
+	char  nulls[] = {' ', session != NULL ? ' ' : 'n'};
+
+	SPI_connect();
+	if (plan == NULL)
+	{
+		plan = SPI_prepare("INSERT INTO pageviews.rollup_marks (hour, session_id) VALUES ($1, $2)",
+						   2, types);
+		SPI_keepplan(plan);
+	}
+	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not mark an hour");
+	SPI_finish();
+	board_note_mark();
+}
+
+static Datum
+column_of(const TriggerData *data, HeapTuple row, const char *name, bool *null)
+{
+	TupleDesc description = RelationGetDescr(data->tg_relation);
+	int		  number = SPI_fnumber(description, name);
+
+	if (number <= 0)
+		ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+				errmsg("table \"%s\" has no column \"%s\"",
+					   RelationGetRelationName(data->tg_relation), name));
+	return SPI_getbinval(row, description, number, null);
+}
+
+/* The hour of a row's time; false if it has none that is finite. */
+static bool
+hour_of(const TriggerData *data, HeapTuple row, const char *column, TimestampTz *hour)
+{
+	bool  null;
+	Datum time = column_of(data, row, column, &null);
+
+	if (null || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(time)))
+		return false;
+	*hour = level_start(LEVEL_HOUR, DatumGetTimestampTz(time));
+	return true;
+}
+
+/* Marks the hour of a row with its session. */
+static void
+mark_with_session(const TriggerData *data, HeapTuple row, const char *column)
+{
+	TimestampTz hour;
+	bool		null;
+	Datum		session = column_of(data, row, "session_id", &null);
+
+	if (hour_of(data, row, column, &hour))
+		insert_mark(hour, null ? NULL : &session);
+}
+
+/* Marks the hour of a row that came in, unless that was done. */
+static void
+mark_hour(const TriggerData *data, HeapTuple row, const char *column)
+{
+	TransactionId transaction = GetCurrentTransactionId();
+	TimestampTz	  hour;
+	Remembered	 *slot;
+
+	if (!hour_of(data, row, column, &hour))
+		return;
+	slot = &remembered[(uint64) (hour / USECS_PER_HOUR) % REMEMBERED];
+	if (slot->transaction == transaction && slot->hour == hour)
+		return;
+	insert_mark(hour, NULL);
+	*slot = (Remembered){transaction, hour};
+}
+
+static const TriggerData *
+trigger_data(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("this function can only be called as a trigger"));
+	return (const TriggerData *) fcinfo->context;
+}
+
+/* mark_view(): after insert, update or delete of a row of pageviews.views. */
+Datum
+pageviews_mark_view(PG_FUNCTION_ARGS)
+{
+	const TriggerData *data = trigger_data(fcinfo);
+
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		mark_hour(data, data->tg_trigtuple, "started_at");
+	else
+	{
+		mark_with_session(data, data->tg_trigtuple, "started_at");
+		if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+			mark_with_session(data, data->tg_newtuple, "started_at");
+	}
+	PG_RETURN_POINTER(NULL);
+}
+
+/* mark_session(): after insert, update or delete of a row of pageviews.sessions. */
+Datum
+pageviews_mark_session(PG_FUNCTION_ARGS)
+{
+	const TriggerData *data = trigger_data(fcinfo);
+
+	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
+		mark_hour(data, data->tg_trigtuple, "created_at");
+	else
+		mark_with_session(data, data->tg_trigtuple, "created_at");
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,269 @@
+/*
+ * packs.c
+ *	  The table pageviews.rollups, see packs.h.
+ */
+#include "packs.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "history.h"
+
+/* Runs a statement that changes rows, and has it planned once. */
+static void
+change(SPIPlanPtr *plan, const char *statement, int count, Oid *types, Datum *values)
+{
+	int result;
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr prepared = SPI_prepare(statement, count, types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+		*plan = prepared;
+	}
+	result = SPI_execute_plan(*plan, values, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run a statement: %s", SPI_result_code_string(result));
+}
+
+/* Whether a cell changes anything. */
+static bool
+is_nothing(const Cell *cell)
+{
+	for (int i = 0; i < COUNTER_COUNT; i++)
+	{
+		if (cell->counters[i] != 0)
+			return false;
+	}
+	for (int i = 0; i < cell->engagement.bar_count; i++)
+	{
+		if (cell->engagement.bars[i].count != 0)
+			return false;
+	}
+	for (int i = 0; cell->engagement.counts != NULL && i < HISTOGRAM_BUCKETS; i++)
+	{
+		if (cell->engagement.counts[i] != 0)
+			return false;
+	}
+	return true;
+}
+
+/* The key of a pack: dimension, level, site, bucket. */
+static void
+set_key(const CellKey *key, Datum values[4])
+{
+	values[0] = Int16GetDatum(key->dimension);
+	values[1] = Int16GetDatum(key->span);
+	values[2] = PointerGetDatum(cstring_to_text_with_len(key->site.data, key->site.length));
+	values[3] = TimestampTzGetDatum(key->at);
+}
+
+static Oid key_types[] = {INT2OID, INT2OID, TEXTOID, TIMESTAMPTZOID, BYTEAOID};
+
+/* The pack of a key as it is, or NULL. */
+static bytea *
+read_pack(Datum *values)
+{
+	static SPIPlanPtr plan = NULL;
+	bool			  null;
+
+	change(&plan,
+		   "SELECT pack FROM pageviews.rollups"
+		   " WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
+		   4, key_types, values);
+	return SPI_processed == 0 ? NULL : DatumGetByteaPP(history_value(0, 1, &null));
+}
+
+static void
+write_pack(Datum *values)
+{
+	static SPIPlanPtr plan = NULL;
+
+	change(&plan,
+		   "INSERT INTO pageviews.rollups (dimension, level, site, bucket, pack)"
+		   " VALUES ($1, $2, $3, $4, $5)"
+		   " ON CONFLICT ON CONSTRAINT rollups_pkey DO UPDATE SET pack = excluded.pack",
+		   5, key_types, values);
+}
+
+static void
+remove_pack(Datum *values)
+{
+	static SPIPlanPtr plan = NULL;
+
+	change(&plan,
+		   "DELETE FROM pageviews.rollups"
+		   " WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
+		   4, key_types, values);
+}
+
+/* Leaves the cells that are something, in their order; returns how many. */
+static uint32
+keep_something(Cell **cells, uint32 count)
+{
+	uint32 kept = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (!is_nothing(cells[i]))
+			cells[kept++] = cells[i];
+	}
+	return kept;
+}
+
+/* Adds the cells of one pack, which are `count` of them in the order of their values. */
+static void
+add_to_pack(Cell **cells, uint32 count)
+{
+	MemoryContext memory =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews pack", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(memory);
+	CellKey		  key = cells[0]->key;
+	Datum		  values[5];
+	bytea		 *there;
+
+	CHECK_FOR_INTERRUPTS();
+	set_key(&key, values);
+	there = read_pack(values);
+	if (there != NULL)
+	{
+		Cells *whole = cells_new(memory);
+
+		cells_unpack(whole, &key, there);
+		for (uint32 i = 0; i < count; i++)
+			cell_merge(cells_get(whole, &cells[i]->key), cells[i]);
+		cells = cells_sorted(whole, &count);
+		count = keep_something(cells, count);
+	}
+	values[4] = PointerGetDatum(cells_pack(cells, count));
+	if (count > 0)
+		write_pack(values);
+	else
+		remove_pack(values);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(memory);
+}
+
+static bool
+of_one_pack(const CellKey *a, const CellKey *b)
+{
+	return a->at == b->at && a->span == b->span && a->dimension == b->dimension &&
+		   span_equal(a->site, b->site);
+}
+
+void
+packs_add(const Cells *cells)
+{
+	uint32 count;
+	Cell **sorted = cells_sorted(cells, &count);
+	uint32 kept = keep_something(sorted, count);
+
+	for (uint32 from = 0, until; from < kept; from = until)
+	{
+		for (until = from + 1; until < kept && of_one_pack(&sorted[from]->key, &sorted[until]->key);
+			 until++)
+			;
+		add_to_pack(sorted + from, until - from);
+	}
+	pfree(sorted);
+}
+
+void
+packs_remove(Level level, const TimestampTz *buckets, int count)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum			 *elements = palloc_array(Datum, count);
+	Oid				  types[] = {INT2OID, TIMESTAMPTZARRAYOID};
+	Datum			  values[2] = {Int16GetDatum(level)};
+
+	for (int i = 0; i < count; i++)
+		elements[i] = TimestampTzGetDatum(buckets[i]);
+	values[1] = PointerGetDatum(construct_array(
+		elements, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	/* Said so that the key finds them. */
+	change(
+		&plan,
+		"DELETE FROM pageviews.rollups AS r"
+		" WHERE r.dimension = ANY (ARRAY(SELECT generate_series(0, 9)::smallint))"
+		" AND r.level = $1 AND r.bucket = ANY ($2) AND r.site = ANY (ARRAY("
+		"SELECT DISTINCT s.site FROM pageviews.rollups AS s WHERE s.dimension = 0 AND s.level = $1))",
+		2, types, values);
+}
+
+/* Makes one pack of `count` rows from row `first` of the table that was read. */
+static void
+merge_rows(const SPITupleTable *rows, uint64 first, uint64 count, Level level, TimestampTz bucket)
+{
+	MemoryContext memory =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews pack", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(memory);
+	Cells		 *whole = cells_new(memory);
+	HeapTuple	  row = rows->vals[first];
+	bool		  null;
+	CellKey		  key = {.at = bucket,
+						 .span = (int32) level,
+						 .dimension = DatumGetInt16(SPI_getbinval(row, rows->tupdesc, 1, &null)),
+						 .site =
+							 span_of_text(DatumGetTextPP(SPI_getbinval(row, rows->tupdesc, 2, &null)))};
+	Datum		  values[5];
+	Cell		**sorted;
+	uint32		  cells;
+
+	for (uint64 i = first; i < first + count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		cells_unpack(whole, &key,
+					 DatumGetByteaPP(SPI_getbinval(rows->vals[i], rows->tupdesc, 3, &null)));
+	}
+	sorted = cells_sorted(whole, &cells);
+	set_key(&key, values);
+	values[4] = PointerGetDatum(cells_pack(sorted, cells));
+	write_pack(values);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(memory);
+}
+
+void
+packs_merge(Level level, TimestampTz bucket)
+{
+	static SPIPlanPtr	 plan = NULL;
+	Oid					 types[] = {INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum				 values[] = {Int16GetDatum(level - 1), TimestampTzGetDatum(bucket),
+									 TimestampTzGetDatum(level_end(level, bucket))};
+	const SPITupleTable *rows;
+	uint64				 count;
+	bool				 null;
+
+	packs_remove(level, &bucket, 1);
+	change(&plan,
+		   "SELECT dimension, site, pack FROM pageviews.rollups"
+		   " WHERE level = $1 AND bucket >= $2 AND bucket < $3 ORDER BY dimension, site",
+		   3, types, values);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 first = 0, i; first < count; first = i)
+	{
+		Datum dimension = SPI_getbinval(rows->vals[first], rows->tupdesc, 1, &null);
+		Span  site =
+			span_of_text(DatumGetTextPP(SPI_getbinval(rows->vals[first], rows->tupdesc, 2, &null)));
+
+		for (i = first + 1; i < count; i++)
+		{
+			HeapTuple row = rows->vals[i];
+
+			if (SPI_getbinval(row, rows->tupdesc, 1, &null) != dimension ||
+				!span_equal(
+					span_of_text(DatumGetTextPP(SPI_getbinval(row, rows->tupdesc, 2, &null))),
+					site))
+				break;
+		}
+		merge_rows(rows, first, i - first, level, bucket);
+	}
+}

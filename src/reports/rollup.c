@@ -1,0 +1,449 @@
+/*
+ * rollup.c
+ *	  Announces and applies roll-ups, see rollup.h.
+ *
+ * What is applied is a difference: for each session that has views between
+ * rolled_until and announced_until, or changes to be consumed, its visits and
+ * views are told twice, as they were rolled up, to be taken away, and as they are
+ * to be, to be added.  Sessions that did not change cost nothing but their
+ * reading.  A visitor cannot be taken out of a sketch; that is needed only when a
+ * late view becomes the first of a visit, and then the hour is marked.
+ */
+#include "rollup_private.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "../worker/settings.h"
+#include "history.h"
+#include "packs.h"
+
+PG_FUNCTION_INFO_V1(pageviews_roll_up);
+
+/* Changes are applied when there are so many, or the first is so old: most of a view's come soon. */
+#define CHANGES_ENOUGH	200
+#define CHANGES_OLD_SQL "interval '1 hour'"
+
+/* Views that one application should take, about. */
+#define VIEWS_ENOUGH 50000
+
+/* How much time the next one takes; grows while there is little in it. */
+static int64 step = USECS_PER_HOUR;
+
+Oid
+rollup_state_table(void)
+{
+	return get_relname_relid("rollup_state", get_namespace_oid("pageviews", false));
+}
+
+void
+rollup_read_state(RollupState *state)
+{
+	bool null;
+
+	if (history_select("SELECT rolled_until, announced_until, generation, consuming, days_until,"
+					   " months_until, raw_since, visit_timeout, bounce_engagement"
+					   " FROM pageviews.rollup_state",
+					   0, NULL, NULL, NULL) != 1)
+		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("table pageviews.rollup_state has no row"),
+				errhint("INSERT INTO pageviews.rollup_state (visit_timeout, bounce_engagement)"
+						" VALUES (1800, 10000)."));
+	state->rolled_until = DatumGetTimestampTz(history_value(0, 1, &null));
+	state->announced_until = DatumGetTimestampTz(history_value(0, 2, &null));
+	state->generation = DatumGetInt64(history_value(0, 3, &null));
+	state->consuming = DatumGetInt64(history_value(0, 4, &null));
+	state->days_until = DatumGetTimestampTz(history_value(0, 5, &null));
+	state->months_until = DatumGetTimestampTz(history_value(0, 6, &null));
+	state->raw_since = DatumGetTimestampTz(history_value(0, 7, &null));
+	state->visit_timeout = DatumGetInt32(history_value(0, 8, &null));
+	state->bounce_engagement = DatumGetInt32(history_value(0, 9, &null));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+bool
+rollup_settings_fit(const RollupState *state)
+{
+	return state->visit_timeout == setting_visit_timeout &&
+		   state->bounce_engagement == setting_bounce_engagement;
+}
+
+/* Runs a statement that changes rows. */
+static uint64
+change(const char *statement, int count, Oid *types, Datum *values)
+{
+	int result = SPI_execute_with_args(statement, count, types, values, NULL, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not run a statement: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+static void
+write_state(const RollupState *state)
+{
+	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, TIMESTAMPTZOID,
+					 TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
+	Datum values[] = {
+		TimestampTzGetDatum(state->rolled_until), TimestampTzGetDatum(state->announced_until),
+		Int64GetDatum(state->generation),		  Int64GetDatum(state->consuming),
+		TimestampTzGetDatum(state->days_until),	  TimestampTzGetDatum(state->months_until),
+		TimestampTzGetDatum(state->raw_since),	  Int32GetDatum(state->visit_timeout),
+		Int32GetDatum(state->bounce_engagement)};
+
+	change("UPDATE pageviews.rollup_state SET rolled_until = $1, announced_until = $2,"
+		   " generation = $3, consuming = $4, days_until = $5, months_until = $6,"
+		   " raw_since = $7, visit_timeout = $8, bounce_engagement = $9",
+		   lengthof(types), types, values);
+}
+
+/* --- announcing ------------------------------------------------------------------ */
+
+/* When the first view began that there is; false if there is none. */
+static bool
+first_view(TimestampTz *first)
+{
+	bool  null;
+	Datum value;
+
+	history_select("SELECT min(started_at) FROM pageviews.views WHERE started_at > '-infinity'", 0,
+				   NULL, NULL, NULL);
+	value = history_value(0, 1, &null);
+	if (!null)
+		*first = DatumGetTimestampTz(value);
+	return !null;
+}
+
+/*
+ * Begins: with the month of the first view.  What a dump brought of the time
+ * before it stays; what it brought of later is made again.
+ */
+static bool
+begin(RollupState *state)
+{
+	TimestampTz first;
+	Oid			type = TIMESTAMPTZOID;
+	Datum		value;
+
+	if (!first_view(&first))
+		return false;
+	state->raw_since = level_start(LEVEL_MONTH, first);
+	state->rolled_until = state->announced_until = state->raw_since;
+	state->days_until = state->months_until = state->raw_since;
+	state->visit_timeout = setting_visit_timeout;
+	state->bounce_engagement = setting_bounce_engagement;
+	value = TimestampTzGetDatum(state->raw_since);
+	change("DELETE FROM pageviews.rollups WHERE bucket >= $1", 1, &type, &value);
+	/* Nothing is to happen between here and the first view. */
+	state->rolled_until = state->announced_until = level_start(LEVEL_HOUR, first);
+	return true;
+}
+
+/* The settings are others now: everything is to be made again, as far as there are views. */
+static void
+take_settings(RollupState *state)
+{
+	state->visit_timeout = setting_visit_timeout;
+	state->bounce_engagement = setting_bounce_engagement;
+	change("INSERT INTO pageviews.rollup_marks (hour)"
+		   " SELECT h FROM pageviews.rollup_state AS s,"
+		   " LATERAL generate_series(s.raw_since, s.rolled_until, interval '1 hour') AS h"
+		   " WHERE isfinite(s.rolled_until)",
+		   0, NULL, NULL);
+}
+
+/* Whether the changes that are kept should be applied. */
+static bool
+changes_are_due(void)
+{
+	bool null;
+
+	history_select(
+		"SELECT count(*) >= " CppAsString2(
+			CHANGES_ENOUGH) " OR min(changed_at) < clock_timestamp() - " CHANGES_OLD_SQL
+							" FROM (SELECT c.changed_at FROM pageviews.rollup_changes AS c"
+							" ORDER BY c.changed_at LIMIT " CppAsString2(CHANGES_ENOUGH) ") AS c",
+		0, NULL, NULL, NULL);
+	return DatumGetBool(history_value(0, 1, &null)) && !null;
+}
+
+static bool
+marks_are_there(const RollupState *state)
+{
+	Oid	  type = TIMESTAMPTZOID;
+	Datum value = TimestampTzGetDatum(state->rolled_until);
+
+	return history_select("SELECT FROM pageviews.rollup_marks WHERE hour < $1 LIMIT 1", 1, &type,
+						  &value, NULL) > 0;
+}
+
+bool
+rollup_announce(TimestampTz until)
+{
+	RollupState state;
+	bool		changed = false;
+
+	/* No batch is under way now, and the next one will see what we say. */
+	LockRelationOid(rollup_state_table(), ExclusiveLock);
+	PushActiveSnapshot(GetLatestSnapshot());
+	rollup_read_state(&state);
+	if (state.announced_until > state.rolled_until || state.consuming > 0)
+	{
+		PopActiveSnapshot();
+		return true;
+	}
+	if (TIMESTAMP_IS_NOBEGIN(state.rolled_until))
+		changed = begin(&state);
+	else if (!rollup_settings_fit(&state))
+	{
+		take_settings(&state);
+		changed = true;
+	}
+	if (!TIMESTAMP_IS_NOBEGIN(state.rolled_until) && until > state.rolled_until)
+	{
+		state.announced_until = Min(until, state.rolled_until + step);
+		changed = true;
+	}
+	if (changes_are_due())
+	{
+		state.consuming = state.generation++;
+		changed = true;
+	}
+	if (changed)
+		write_state(&state);
+	changed = changed || marks_are_there(&state);
+	PopActiveSnapshot();
+	return changed;
+}
+
+/* --- applying -------------------------------------------------------------------- */
+
+static int
+compare_times(const void *a, const void *b)
+{
+	TimestampTz x = *(const TimestampTz *) a;
+	TimestampTz y = *(const TimestampTz *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool
+is_one_of(const RollupTally *tally, TimestampTz hour)
+{
+	return bsearch(&hour, tally->hours, tally->hour_count, sizeof hour, compare_times) != NULL;
+}
+
+void
+rollup_tally(void *context, const Contribution *contribution)
+{
+	RollupTally	 *tally = context;
+	MemoryContext caller = MemoryContextSwitchTo(tally->memory);
+	TimestampTz	  at = contribution->at;
+
+	if (tally->hours != NULL && !is_one_of(tally, level_start(LEVEL_HOUR, at)))
+	{
+		MemoryContextSwitchTo(caller);
+		return;
+	}
+	for (Level level = level_smallest(contribution->dimension); level < LEVEL_COUNT; level++)
+	{
+		CellKey key = {.at = level_start(level, at),
+					   .span = (int32) level,
+					   .dimension = contribution->dimension,
+					   .site = tally->site,
+					   .value = contribution->value};
+		Cell   *cell;
+
+		if ((level == LEVEL_DAY && (tally->hours != NULL || at >= tally->state->days_until)) ||
+			(level == LEVEL_MONTH && at >= tally->state->months_until))
+			break;
+		cell = cells_get(tally->cells, &key);
+		for (int i = 0; i < COUNTER_COUNT; i++)
+			cell->counters[i] += tally->sign * contribution->counters[i];
+		if (contribution->bucket >= 0)
+			histogram_add(&cell->engagement, contribution->bucket, tally->sign);
+		if (contribution->visitor != 0 && tally->sign > 0)
+			sketch_add(&cell->visitors, contribution->visitor);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Marks the hours in which a visit began as the roll-ups have it that does not
+ * begin there any more, or came from somewhere else.
+ */
+static void
+mark_lost_entries(const SessionViews *views, int64 timeout)
+{
+	bool *before = palloc_array(bool, views->count);
+	bool *after = palloc_array(bool, views->count);
+
+	visits_entries(views, BEFORE, timeout, before);
+	visits_entries(views, AFTER, timeout, after);
+	for (int i = 0; i < views->count; i++)
+	{
+		const ViewState *states = views->views[i].states;
+
+		if (before[i] &&
+			(!after[i] || !span_equal(states[BEFORE].referrer, states[AFTER].referrer) ||
+			 !span_equal(states[BEFORE].query, states[AFTER].query)))
+			rollup_mark(level_start(LEVEL_HOUR, views->views[i].started_at), views->session);
+	}
+}
+
+/* A TakeSession: the difference that a session makes. */
+static void
+take_difference(void *context, const SessionViews *views)
+{
+	RollupTally *tally = context;
+	VisitRules	 rules = visits_rules();
+
+	if (visits_same(views))
+		return;
+	tally->site = views->site;
+	tally->sign = -1;
+	visits_tell(views, BEFORE, &rules, rollup_tally, tally);
+	mark_lost_entries(views, rules.timeout);
+	tally->sign = 1;
+	visits_tell(views, AFTER, &rules, rollup_tally, tally);
+}
+
+/* The sessions that may make a difference, and when the first view of it began; NULL: none. */
+static ArrayType *
+find_sessions(const RollupState *state, TimestampTz *since, uint64 *count)
+{
+	Oid		   types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+	Datum	   values[] = {TimestampTzGetDatum(state->rolled_until),
+						   TimestampTzGetDatum(state->announced_until), Int64GetDatum(state->consuming)};
+	Datum	   sessions;
+	bool	   null;
+	ArrayType *found = NULL;
+
+	history_select("SELECT array_agg(DISTINCT d.session_id), min(d.started_at), count(*) FROM ("
+				   "SELECT v.session_id, v.started_at FROM pageviews.views AS v"
+				   " WHERE v.started_at >= $1 AND v.started_at < $2 "
+				   "UNION ALL SELECT c.session_id, c.started_at FROM pageviews.rollup_changes AS c"
+				   " WHERE c.generation <= $3) AS d",
+				   3, types, values, NULL);
+	sessions = history_value(0, 1, &null);
+	if (!null)
+	{
+		found = DatumGetArrayTypePCopy(sessions);
+		*since = DatumGetTimestampTz(history_value(0, 2, &null));
+		*count = (uint64) DatumGetInt64(history_value(0, 3, &null));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/* Adds the differences to the packs; returns how many views there were to look at. */
+static uint64
+apply_differences(const RollupState *state)
+{
+	HistoryQuery  query = {.until = state->announced_until,
+						   .changes = true,
+						   .before_until = state->rolled_until,
+						   .after_until = state->announced_until,
+						   .consumed = state->consuming};
+	MemoryContext memory =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews roll-up", ALLOCSET_DEFAULT_SIZES);
+	RollupTally tally = {.cells = cells_new(memory), .memory = memory, .state = state};
+	uint64		count = 0;
+
+	query.sessions = find_sessions(state, &query.since, &count);
+	if (query.sessions != NULL)
+	{
+		query.since = Min(query.since, state->rolled_until) - HISTORY_REACH;
+		history_read(&query, take_difference, &tally);
+		packs_add(tally.cells);
+	}
+	MemoryContextDelete(memory);
+	return count;
+}
+
+/* Takes away the marks of hours of which nothing was rolled up yet: what is there now is read later. */
+static void
+remove_early_marks(const RollupState *state)
+{
+	Oid	  types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
+	Datum value = TimestampTzGetDatum(state->rolled_until);
+	bool  null;
+	Datum marks;
+
+	history_select("SELECT array_agg(mark_id) FROM pageviews.rollup_marks WHERE hour >= $1", 1,
+				   types, &value, NULL);
+	marks = history_value(0, 1, &null);
+	if (!null)
+		change("DELETE FROM pageviews.rollup_marks WHERE mark_id = ANY ($1)", 1, &types[1], &marks);
+}
+
+bool
+rollup_apply(TimestampTz until)
+{
+	RollupState state;
+	uint64		views;
+	Oid			types[] = {INT8OID};
+	Datum		consumed;
+	bool		more;
+
+	/* One at a time; the store does not wait for this. */
+	LockRelationOid(rollup_state_table(), ShareUpdateExclusiveLock);
+	PushCopiedSnapshot(GetLatestSnapshot());
+	rollup_read_state(&state);
+	if (TIMESTAMP_IS_NOBEGIN(state.rolled_until))
+	{
+		PopActiveSnapshot();
+		return false;
+	}
+	remove_early_marks(&state);
+	views = apply_differences(&state);
+	if (views > VIEWS_ENOUGH)
+		step = Max(step / 2, USECS_PER_MINUTE);
+	else if (views < VIEWS_ENOUGH / 4)
+		step = Min(step * 2, USECS_PER_DAY);
+
+	/* What follows sees what we did, and of others only what it saw before. */
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	state.rolled_until = state.announced_until;
+	more = rollup_remake(&state);
+	consumed = Int64GetDatum(state.consuming);
+	change("DELETE FROM pageviews.rollup_changes WHERE generation <= $1", 1, types, &consumed);
+	state.consuming = 0;
+	more = rollup_close(&state) || more;
+	write_state(&state);
+	PopActiveSnapshot();
+	return more || state.rolled_until < until;
+}
+
+/* roll_up(until): everything at once, in the caller's transaction. */
+Datum
+pageviews_roll_up(PG_FUNCTION_ARGS)
+{
+	TimestampTz until = PG_ARGISNULL(0) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(0);
+	bool		more = true;
+
+	if (TIMESTAMP_NOT_FINITE(until))
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("until must be finite"));
+	if (RecoveryInProgress())
+		ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				errmsg("cannot roll up on a standby"));
+	SPI_connect();
+	while (more && rollup_announce(until))
+	{
+		CHECK_FOR_INTERRUPTS();
+		more = rollup_apply(until);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,166 @@
+/*
+ * roller.c
+ *	  The process that adds views up, and when the worker starts it.
+ *
+ * It is a background worker of its own, started now and then and gone when it
+ * has nothing more to do, so that adding up, which takes seconds where there is
+ * much, never holds up the worker, for whom browsers wait.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/timestamp.h"
+
+#include "board.h"
+#include "pageviews.h"
+#include "roller.h"
+#include "settings.h"
+#include "store.h"
+
+/* A transaction of the roll-ups may take so long; most take a hundredth. */
+#define ROLLER_TIMEOUT (60 * 1000)
+
+/* A step that failed is tried again so often, then it is left to the next start. */
+#define ROLLER_RETRIES	   10
+#define ROLLER_RETRY_DELAY 200 /* ms */
+
+/* --- the worker's side ---------------------------------------------------------- */
+
+static Micros				   due = PG_INT64_MAX;
+static BackgroundWorkerHandle *running = NULL;
+
+static Micros
+delay(void)
+{
+	return (Micros) setting_rollup_delay * MICROS_PER_SECOND;
+}
+
+void
+roller_stored(Micros now)
+{
+	if (due == PG_INT64_MAX && setting_rollup_delay > 0)
+		due = now + delay();
+}
+
+Micros
+roller_deadline(void)
+{
+	return setting_rollup_delay > 0 ? due : PG_INT64_MAX;
+}
+
+/* Whether the one that was started last is still there. */
+static bool
+is_running(void)
+{
+	pid_t pid;
+
+	if (running != NULL && GetBackgroundWorkerPid(running, &pid) == BGWH_STOPPED)
+	{
+		pfree(running);
+		running = NULL;
+	}
+	return running != NULL;
+}
+
+static void
+start(void)
+{
+	static bool		 told = false;
+	BackgroundWorker roller;
+
+	memset(&roller, 0, sizeof roller);
+	strlcpy(roller.bgw_name, "pageviews roll-ups", BGW_MAXLEN);
+	strlcpy(roller.bgw_type, "pageviews roll-ups", BGW_MAXLEN);
+	strlcpy(roller.bgw_library_name, "pageviews", BGW_MAXLEN);
+	strlcpy(roller.bgw_function_name, "pageviews_roller_main", BGW_MAXLEN);
+	roller.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	roller.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	roller.bgw_restart_time = BGW_NEVER_RESTART;
+	if (RegisterDynamicBackgroundWorker(&roller, &running))
+		told = false;
+	else if (!told)
+	{
+		told = true;
+		ereport(WARNING, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("pageviews could not start the process that makes roll-ups"),
+				errdetail("Reports read views instead, which takes longer."),
+				errhint("Increase max_worker_processes."));
+	}
+}
+
+void
+roller_run(Micros now)
+{
+	if (board_take_mark())
+		roller_stored(now);
+	if (now < roller_deadline())
+		return;
+	/* What is stored from here on asks for another one. */
+	due = PG_INT64_MAX;
+	if (is_running())
+		roller_stored(now);
+	else
+		start();
+}
+
+/* --- the process ---------------------------------------------------------------- */
+
+/* Everything that began before `until`; an error was logged by the store. */
+static void
+roll_up(TimestampTz until)
+{
+	int	 failures = 0;
+	bool more = true;
+
+	while (more && !ShutdownRequestPending)
+	{
+		StoreResult result;
+
+		CHECK_FOR_INTERRUPTS();
+		result = store_roll_up(until, &more);
+		if (result == STORE_ABSENT)
+			break;
+		if (result == STORE_OK)
+			failures = 0;
+		else if (++failures == ROLLER_RETRIES)
+			break;
+		else
+		{
+			more = true;
+			WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ROLLER_RETRY_DELAY,
+					  PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+	}
+}
+
+/* SIGTERM: what runs is cancelled, and rolled back. */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int saved = errno;
+
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SignalHandlerForShutdownRequest(postgres_signal_arg);
+	errno = saved;
+}
+
+void
+pageviews_roller_main(Datum argument)
+{
+	pqsignal(SIGTERM, handle_sigterm);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
+	pgstat_report_appname("pageviews roll-ups");
+	store_init();
+	store_allow(ROLLER_TIMEOUT);
+	roll_up(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -1000L * setting_rollup_delay));
+	proc_exit(0);
+}
