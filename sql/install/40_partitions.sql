@@ -98,6 +98,7 @@ SET timezone = 'UTC'
 AS $$
 DECLARE
 	leaf name;
+	upper timestamptz;
 	cutoff CONSTANT timestamptz := pageviews.retention_cutoff();
 BEGIN
 	-- Whoever may call this drops what the setting lets go, and nothing else.
@@ -107,7 +108,7 @@ BEGIN
 				  DETAIL = coalesce('What began after ' || cutoff || ' is kept.', 'It is 0: all of them are kept.');
 	END IF;
 
-	SELECT c.relname INTO leaf
+	SELECT c.relname, bound.upper INTO leaf, upper
 	FROM pg_inherits AS i
 	JOIN pg_class AS c ON c.oid = i.inhrelid,
 	LATERAL (SELECT (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''([^'']+)''\)$'))[1]::timestamptz) AS bound (upper)
@@ -119,6 +120,7 @@ BEGIN
 
 	IF leaf IS NOT NULL THEN
 		EXECUTE format('DROP TABLE pageviews.%I', leaf);
+		UPDATE pageviews.rollup_state AS s SET raw_since = upper WHERE s.raw_since < upper;
 	END IF;
 	RETURN leaf;
 END

@@ -86,6 +86,7 @@ CREATE TABLE pageviews.rollup_marks (
 	CONSTRAINT rollup_marks_pkey PRIMARY KEY (mark_id)
 );
 CREATE INDEX rollup_marks_hour_idx ON pageviews.rollup_marks (hour);
+COMMENT ON SEQUENCE pageviews.rollup_marks_mark_id_seq IS 'numbers of marks';
 COMMENT ON TABLE pageviews.rollup_marks IS 'hours in which somebody else than the worker changed views; they are rolled up again';
 COMMENT ON COLUMN pageviews.rollup_marks.mark_id IS 'number of the mark';
 COMMENT ON COLUMN pageviews.rollup_marks.hour IS 'when the hour began';
@@ -114,6 +115,18 @@ CREATE POLICY site_reader ON pageviews.rollup_changes FOR SELECT TO pageviews_si
 COMMENT ON POLICY collector ON pageviews.rollup_changes IS 'the worker keeps what it changes';
 COMMENT ON POLICY reader ON pageviews.rollup_changes IS 'readers see every change';
 COMMENT ON POLICY site_reader ON pageviews.rollup_changes IS 'readers of some sites see the changes of these';
+
+ALTER TABLE pageviews.rollup_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY collector ON pageviews.rollup_state TO pageviews_collector USING (true) WITH CHECK (true);
+CREATE POLICY reader ON pageviews.rollup_state FOR SELECT TO pageviews_reader, pageviews_site_reader USING (true);
+COMMENT ON POLICY collector ON pageviews.rollup_state IS 'the worker moves on';
+COMMENT ON POLICY reader ON pageviews.rollup_state IS 'it says nothing of any visitor';
+
+ALTER TABLE pageviews.rollup_marks ENABLE ROW LEVEL SECURITY;
+CREATE POLICY collector ON pageviews.rollup_marks TO pageviews_collector USING (true) WITH CHECK (true);
+CREATE POLICY reader ON pageviews.rollup_marks FOR SELECT TO pageviews_reader, pageviews_site_reader USING (true);
+COMMENT ON POLICY collector ON pageviews.rollup_marks IS 'the worker takes the marks away';
+COMMENT ON POLICY reader ON pageviews.rollup_marks IS 'of the columns that are granted, it says nothing of any visitor';
 
 REVOKE ALL ON pageviews.rollups, pageviews.rollup_state, pageviews.rollup_changes, pageviews.rollup_marks FROM PUBLIC;
 GRANT SELECT ON pageviews.rollups, pageviews.rollup_state, pageviews.rollup_changes TO pageviews_reader, pageviews_site_reader;

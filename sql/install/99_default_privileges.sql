@@ -8,7 +8,7 @@ DECLARE
 	given record;
 BEGIN
 	FOR given IN
-		SELECT CASE WHEN i.type OPERATOR(pg_catalog.=) 'view' THEN 'table' ELSE i.type END AS type, i.identity, r.rolname AS role
+		SELECT CASE i.type WHEN 'view' THEN 'table' WHEN 'aggregate' THEN 'function' ELSE i.type END AS type, i.identity, r.rolname AS role
 		FROM pg_catalog.pg_extension AS e
 		JOIN pg_catalog.pg_depend AS d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
 			AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'

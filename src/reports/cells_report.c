@@ -345,6 +345,17 @@ read_dimension(const text *name)
 				"language and screen."));
 }
 
+/* Raises for filters that are none. */
+static void
+check_filters(const Report *report)
+{
+	const Oid	type = JSONBOID;
+	const Datum filters = PointerGetDatum(report->filters);
+
+	if (report->filters != NULL)
+		history_select("SELECT pageviews.check_filters($1)", 1, &type, &filters, NULL);
+}
+
 /* How far the roll-ups are, and what they may have wrong. */
 static void
 read_rollups(Report *report, const TimestampTz *bounds, int count)
@@ -500,6 +511,7 @@ pageviews_cells(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	SPI_connect();
+	check_filters(&report);
 	read_rollups(&report, bounds, bound_count);
 	{
 		CoverRequest request = {bounds,			  bound_count,

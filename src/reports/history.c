@@ -248,8 +248,7 @@ make_sql(const HistoryQuery *query)
 	if (query->site != NULL)
 		appendStringInfoString(&sql, " AND v.site = $4");
 	if (query->filters != NULL)
-		appendStringInfoString(&sql, " AND pageviews.check_filters($5)"
-									 " AND pageviews.session_passes($5, s.country, s.device,"
+		appendStringInfoString(&sql, " AND pageviews.session_passes($5, s.country, s.device,"
 									 " s.browser, s.system, s.language)");
 	appendStringInfoString(&sql, " ORDER BY v.session_id, v.site COLLATE \"C\","
 								 " v.started_at, v.view_id");

@@ -50,6 +50,33 @@ extern void store_prepare(SPIPlanPtr *plan, const char *query, int argument_coun
 extern void store_execute(SPIPlanPtr *plan, const char *query, int argument_count, Oid *types,
 						  Datum *values);
 
+/* The columns of a view as the store hands it over: a record of each. */
+#define VIEW_RECORD                                                                           \
+	"(view_id uuid, session_id uuid, started_at timestamptz, ended_at timestamptz,"           \
+	" revision bigint, engagement_ms integer, focused_ms integer, active_ms integer,"         \
+	" navigation smallint, end_reason smallint, scroll_depth smallint, site text, path text," \
+	" name text, query text, title text, referrer text, props jsonb)"
+
+/* How far the roll-ups are, while a batch is written. */
+typedef struct RollupHold
+{
+	TimestampTz until;		/* what began before is in the roll-ups, or soon will be */
+	Datum		generation; /* of what is kept for them */
+} RollupHold;
+
+/*
+ * Keeps the roll-ups where they are until the end of the transaction, and learns
+ * how far that is.  Does not wait.
+ */
+extern void store_hold_rollups(RollupHold *hold);
+
+/*
+ * Keeps what the rows of a leaf are like that the roll-ups have, before they are
+ * changed to `records`, unless that was done since the roll-ups last took such
+ * changes.
+ */
+extern void store_keep_for_rollups(const RollupHold *hold, Oid leaf, Datum records);
+
 /* The schema pageviews; only inside a transaction. */
 extern Oid store_schema(void);
 

@@ -19,7 +19,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -29,7 +28,6 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "../reports/rollup.h"
 #include "board.h"
 #include "datum.h"
 #include "settings.h"
@@ -57,9 +55,8 @@ typedef struct Batch
 	const ViewRow **rows;
 	RowOutcome	   *outcomes;
 	uint32_t		count;
-	TimestampTz		deadline;	  /* of the whole call */
-	TimestampTz		rolled_until; /* what began before is in the roll-ups, or soon will be */
-	Datum			generation;	  /* for what is kept for them */
+	TimestampTz		deadline; /* of the whole call */
+	RollupHold		rollups;
 	bool			leaf_missing; /* result: nothing was done for want of this leaf */
 	int				missing_year;
 	int				missing_month;
@@ -133,12 +130,6 @@ static const Oid session_types[SESSION_COLUMN_COUNT] = {
 /* DEVICE_UNKNOWN is NULL. */
 static const char *const device_names[DEVICE_CLASS_COUNT] = {"",   "desktop", "mobile", "tablet",
 															 "tv", "console", "bot"};
-
-#define VIEW_RECORD                                                                           \
-	"(view_id uuid, session_id uuid, started_at timestamptz, ended_at timestamptz,"           \
-	" revision bigint, engagement_ms integer, focused_ms integer, active_ms integer,"         \
-	" navigation smallint, end_reason smallint, scroll_depth smallint, site text, path text," \
-	" name text, query text, title text, referrer text, props jsonb)"
 
 /*
  * A view keeps the session, site, path and navigation that it began with.  The
@@ -386,31 +377,6 @@ set_view(Column *columns, uint32_t i, const ViewRow *row)
 		set_value(&columns[VIEW_PROPS], i, properties_datum(page));
 }
 
-/* --- what the roll-ups have already ------------------------------------------- */
-
-/*
- * Keeps the roll-ups where they are until the end of the transaction, and learns
- * how far that is.
- */
-static void
-hold_rollups(Batch *batch)
-{
-	static SPIPlanPtr plan = NULL;
-	bool			  null;
-
-	if (!ConditionalLockRelationOid(rollup_state_table(), RowShareLock))
-		ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				errmsg("could not obtain lock on relation \"rollup_state\""));
-	store_execute(&plan, "SELECT announced_until, generation FROM pageviews.rollup_state", 0, NULL,
-				  NULL);
-	batch->rolled_until = DT_NOBEGIN;
-	if (SPI_processed == 0)
-		return;
-	batch->rolled_until =
-		DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-	batch->generation = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null);
-}
-
 /* Whether any row of a month began before the end of the roll-ups. */
 static bool
 is_rolled_up(const Batch *batch, WallMillis from, WallMillis until)
@@ -420,35 +386,10 @@ is_rolled_up(const Batch *batch, WallMillis from, WallMillis until)
 		WallMillis started_at = batch->rows[i]->started_at;
 
 		if (started_at >= from && started_at < until &&
-			timestamp_of(started_at) < batch->rolled_until)
+			timestamp_of(started_at) < batch->rollups.until)
 			return true;
 	}
 	return false;
-}
-
-/*
- * Keeps what the rows are like that the roll-ups have, before they are changed,
- * unless that was done since the roll-ups last took such changes.
- */
-static void
-keep_for_rollups(const Batch *batch, const BatchLeaf *leaf, Datum records)
-{
-	static const char query[] =
-		"INSERT INTO pageviews.rollup_changes"
-		" (view_id, generation, session_id, site, started_at, existed, engagement_ms, referrer, query) "
-		"SELECT r.view_id, $2, coalesce(v.session_id, r.session_id), coalesce(v.site, r.site),"
-		" r.started_at, v.view_id IS NOT NULL, coalesce(v.engagement_ms, 0), v.referrer, v.query "
-		"FROM unnest($1) AS r " VIEW_RECORD " LEFT JOIN pageviews.%s AS v ON v.view_id = r.view_id "
-		"WHERE r.started_at < $3 AND (v.view_id IS NULL OR v.revision < r.revision"
-		" AND (v.engagement_ms, v.referrer, v.query) IS DISTINCT FROM"
-		" (r.engagement_ms, r.referrer, r.query)) "
-		"ON CONFLICT ON CONSTRAINT rollup_changes_pkey DO NOTHING";
-	Oid	  types[] = {RECORDARRAYOID, INT8OID, TIMESTAMPTZOID};
-	Datum arguments[] = {records, batch->generation, TimestampTzGetDatum(batch->rolled_until)};
-
-	if (SPI_execute_with_args(psprintf(query, get_rel_name(leaf->leaf)), 3, types, arguments, NULL,
-							  false, 0) < 0)
-		elog(ERROR, "could not keep what changes");
 }
 
 /* Upserts the batch's rows of one month into its leaf. */
@@ -473,7 +414,7 @@ write_leaf(const Batch *batch, const BatchLeaf *leaf)
 	arguments[0] = make_records(columns, VIEW_COLUMN_COUNT, count);
 	arguments[1] = Int32GetDatum(store_collector());
 	if (is_rolled_up(batch, from, until))
-		keep_for_rollups(batch, leaf, arguments[0]);
+		store_keep_for_rollups(&batch->rollups, leaf->leaf, arguments[0]);
 	store_execute(plan, *plan != NULL ? NULL : psprintf(view_query, get_rel_name(leaf->leaf)), 2,
 				  types, arguments);
 }
@@ -542,7 +483,7 @@ write_body(void *context)
 		return;
 
 	store_keep_forgetters_out();
-	hold_rollups(batch);
+	store_hold_rollups(&batch->rollups);
 	write_sessions(batch);
 	for (int l = 0; l < leaf_count; l++)
 		write_leaf(batch, &leaves[l]);
