@@ -149,7 +149,7 @@ cells_sorted(const Cells *cells, uint32 *count)
 	cell_table_start_iterate(cells->table, &iterator);
 	while ((entry = cell_table_iterate(cells->table, &iterator)) != NULL)
 		sorted[n++] = entry->cell;
-	qsort(sorted, n, sizeof *sorted, compare_cells);
+	qsort(sorted, n, sizeof(Cell *), compare_cells);
 	*count = n;
 	return sorted;
 }

@@ -113,8 +113,9 @@ span_of_text(const text *value)
 static inline bool
 span_equal(Span a, Span b)
 {
-	return (a.data == NULL) == (b.data == NULL) && a.length == b.length &&
-		   (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+	if (a.data == NULL || b.data == NULL)
+		return a.data == b.data;
+	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
 #endif /* PAGEVIEWS_CELLS_H */

@@ -297,6 +297,8 @@ rollup_remake(const RollupState *state)
 	if (null)
 		return false;
 	hours = hours_of_array(DatumGetArrayTypeP(value));
+	if (hours.count == 0)
+		return false;
 	value = history_value(0, 2, &null);
 	if (!null)
 		sessions = DatumGetArrayTypePCopy(value);
