@@ -17,6 +17,7 @@
 #include "fmgr.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "../worker/board.h"
 #include "../worker/pageviews.h"
@@ -100,6 +101,8 @@ mark_with_session(const TriggerData *data, HeapTuple row, const char *column)
 	bool		null;
 	Datum		session = column_of(data, row, "session_id", &null);
 
+	/* Of a session that is erased, no other views are left to be looked for. */
+	null = null || pageviews_is_forgetting(DatumGetUUIDP(session)->data);
 	if (hour_of(data, row, column, &hour))
 		insert_mark(hour, null ? NULL : &session);
 }

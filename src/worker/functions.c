@@ -27,6 +27,7 @@
 #include "../common/cookie.h"
 #include "board.h"
 #include "datum.h"
+#include "pageviews.h"
 #include "settings.h"
 #include "sites.h"
 
@@ -125,6 +126,21 @@ register_callbacks(void)
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
 	callbacks_registered = true;
+}
+
+bool
+pageviews_is_forgetting(const uint8 session[16])
+{
+	ListCell *cell;
+
+	foreach(cell, forgettings)
+	{
+		const Forgetting *forgetting = lfirst(cell);
+
+		if (memcmp(forgetting->session.bytes, session, sizeof forgetting->session.bytes) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*

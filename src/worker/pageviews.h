@@ -16,4 +16,7 @@ extern PGDLLEXPORT void pageviews_roller_main(Datum argument);
 /* Whether this process is the worker. */
 extern bool pageviews_in_worker;
 
+/* Whether this transaction erases a session, so that nothing may name it. */
+extern bool pageviews_is_forgetting(const uint8 session[16]);
+
 #endif /* PAGEVIEWS_H */

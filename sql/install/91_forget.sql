@@ -18,6 +18,8 @@ BEGIN ATOMIC
 		DELETE FROM pageviews.views AS v WHERE v.session_id = forget_session.session_id RETURNING 1
 	), gone_rejected AS (
 		DELETE FROM pageviews.rejected AS r WHERE r.session_id = forget_session.session_id RETURNING 1
+	), gone_changes AS (
+		DELETE FROM pageviews.rollup_changes AS c WHERE c.session_id = forget_session.session_id
 	), gone_sessions AS (
 		DELETE FROM pageviews.sessions AS s WHERE s.session_id = forget_session.session_id RETURNING 1
 	)
