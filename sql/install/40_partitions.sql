@@ -115,6 +115,11 @@ BEGIN
 	WHERE i.inhparent = 'pageviews.views'::regclass AND c.relkind = 'r'
 		AND c.relnamespace = 'pageviews'::regnamespace
 		AND bound.upper <= before
+		-- What is not rolled up yet waits for it, a week at most.
+		AND (bound.upper <= cutoff - interval '7 days'
+			 OR current_setting('pageviews.rollup_delay')::interval = interval '0'
+			 OR EXISTS (SELECT FROM pageviews.rollup_state AS s WHERE s.rolled_until >= bound.upper)
+				AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m WHERE m.hour < bound.upper))
 	ORDER BY bound.upper
 	LIMIT 1;
 

@@ -30,6 +30,7 @@ CREATE TABLE pageviews.rollup_state (
 	announced_until timestamptz NOT NULL DEFAULT '-infinity',
 	generation bigint NOT NULL DEFAULT 1,
 	consuming bigint NOT NULL DEFAULT 0,
+	consuming_since timestamptz NOT NULL DEFAULT '-infinity',
 	days_until timestamptz NOT NULL DEFAULT '-infinity',
 	months_until timestamptz NOT NULL DEFAULT '-infinity',
 	raw_since timestamptz NOT NULL DEFAULT '-infinity',
@@ -43,6 +44,7 @@ COMMENT ON COLUMN pageviews.rollup_state.rolled_until IS 'what began before this
 COMMENT ON COLUMN pageviews.rollup_state.announced_until IS 'and what began before this will be next';
 COMMENT ON COLUMN pageviews.rollup_state.generation IS 'generation of the changes that are kept now';
 COMMENT ON COLUMN pageviews.rollup_state.consuming IS 'changes of generations up to this will be in the roll-ups next';
+COMMENT ON COLUMN pageviews.rollup_state.consuming_since IS 'of views that began since this';
 COMMENT ON COLUMN pageviews.rollup_state.days_until IS 'days before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.months_until IS 'months before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.raw_since IS 'views before this were dropped, their roll-ups stay';
@@ -182,21 +184,11 @@ AS 'MODULE_PATHNAME', 'pageviews_roll_up';
 COMMENT ON FUNCTION pageviews.roll_up(timestamptz) IS 'brings the roll-ups up to a time at once; the worker does so by itself, pageviews.rollup_delay behind';
 
 CREATE FUNCTION pageviews.rebuild_rollups()
-RETURNS bigint
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC
-	WITH marked AS (
-		INSERT INTO pageviews.rollup_marks (hour)
-		SELECT h
-		FROM pageviews.rollup_state AS s,
-			 (SELECT min(v.started_at) AS first FROM pageviews.views AS v) AS f,
-			 LATERAL generate_series(greatest(date_trunc('hour', f.first, 'UTC'), s.raw_since), s.rolled_until, interval '1 hour') AS h
-		WHERE isfinite(s.rolled_until) AND f.first IS NOT NULL
-		RETURNING 1
-	)
-	SELECT count(*) FROM marked;
-END;
-COMMENT ON FUNCTION pageviews.rebuild_rollups() IS 'has the roll-ups made again from the views, as far as these are still there: marks every hour, returns how many';
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'pageviews_rebuild_rollups';
+COMMENT ON FUNCTION pageviews.rebuild_rollups() IS 'throws the roll-ups away, as far as their views are still there, and has them made again';
 
 REVOKE ALL ON FUNCTION
 	pageviews.is_worker(),

@@ -220,7 +220,7 @@ pack_cell(StringInfo pack, Cell *cell, Span before)
 
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		present |= (uint8) ((cell->counters[i] != 0) << i);
-	if (cell->engagement.bar_count > 0 || cell->engagement.counts != NULL)
+	if (!histogram_is_empty(&cell->engagement))
 		present |= HAS_HISTOGRAM;
 	appendStringInfoCharMacro(pack, (char) present);
 	for (int i = 0; i < COUNTER_COUNT; i++)

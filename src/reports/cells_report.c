@@ -26,10 +26,9 @@
 
 #include "cover.h"
 #include "history.h"
+#include "sql.h"
 
 PG_FUNCTION_INFO_V1(pageviews_cells);
-PG_FUNCTION_INFO_V1(pageviews_estimate_visitors);
-PG_FUNCTION_INFO_V1(pageviews_merge_visitors);
 
 /* More than so much to be read from views is read by its time, less by its sessions. */
 #define MUCH_RAW (6 * USECS_PER_HOUR)
@@ -54,6 +53,9 @@ typedef struct Report
 	bool		  changes; /* whether there are rows in pageviews.rollup_changes */
 	TimestampTz	 *marked;
 	int			  marked_count;
+	TimestampTz	 *wrong; /* hours with a visitor who cannot be taken out of the sketches */
+	int			  wrong_count;
+	int			  wrong_capacity;
 	Cover		  cover;
 	Cells		 *cells;
 	MemoryContext memory; /* of the cells */
@@ -85,26 +87,26 @@ add_packs(Report *report, Level level, TimestampTz from, TimestampTz until)
 							PointerGetDatum(report->site)};
 	const char	nulls[] = {' ', ' ', ' ', ' ', report->site == NULL ? 'n' : ' '};
 	uint64		count =
-		history_select(report->site == NULL
-						   ? "SELECT bucket, site, pack FROM pageviews.rollups"
-							 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
-						   : "SELECT bucket, site, pack FROM pageviews.rollups"
-							 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
-							 " AND site = $5",
-					   lengthof(types), types, values, nulls);
+		sql_select(report->site == NULL
+					   ? "SELECT bucket, site, pack FROM pageviews.rollups"
+						 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
+					   : "SELECT bucket, site, pack FROM pageviews.rollups"
+						 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
+						 " AND site = $5",
+				   lengthof(types), types, values, nulls);
 
 	for (uint64 i = 0; i < count; i++)
 	{
 		bool		   null;
 		const Stretch *stretch =
-			cover_find(&report->cover, DatumGetTimestampTz(history_value(i, 1, &null)));
-		Datum	stored = history_value(i, 3, &null);
+			cover_find(&report->cover, DatumGetTimestampTz(sql_value(i, 1, &null)));
+		Datum	stored = sql_value(i, 3, &null);
 		bytea  *pack = DatumGetByteaPP(stored);
 		CellKey key;
 
 		CHECK_FOR_INTERRUPTS();
-		key = make_key(report, stretch->bucket,
-					   span_of_text(DatumGetTextPP(history_value(i, 2, &null))));
+		key =
+			make_key(report, stretch->bucket, span_of_text(DatumGetTextPP(sql_value(i, 2, &null))));
 		cells_unpack(report->cells, &key, pack);
 		if ((Pointer) pack != DatumGetPointer(stored))
 			pfree(pack);
@@ -166,6 +168,35 @@ take_contribution(void *context, const Contribution *contribution)
 	MemoryContextSwitchTo(caller);
 }
 
+/* Notes the hours whose packs have a visitor at an entry that is lost. */
+static void
+note_wrong_hours(Report *report, const SessionViews *views)
+{
+	bool *lost = palloc_array(bool, views->count);
+
+	visits_lost_entries(views, report->rules.timeout, lost);
+	for (int i = 0; i < views->count; i++)
+	{
+		const Stretch *stretch = cover_find(&report->cover, views->views[i].started_at);
+
+		if (!lost[i] || stretch == NULL || stretch->raw)
+			continue;
+		if (report->wrong_count == report->wrong_capacity)
+		{
+			MemoryContext caller = MemoryContextSwitchTo(report->memory);
+			TimestampTz	 *wrong;
+
+			report->wrong_capacity = Max(report->wrong_capacity * 2, 16);
+			wrong = palloc_array(TimestampTz, report->wrong_capacity);
+			if (report->wrong_count > 0)
+				memcpy(wrong, report->wrong, report->wrong_count * sizeof *wrong);
+			report->wrong = wrong;
+			MemoryContextSwitchTo(caller);
+		}
+		report->wrong[report->wrong_count++] = level_start(LEVEL_HOUR, views->views[i].started_at);
+	}
+}
+
 /* A TakeSession. */
 static void
 take_session(void *context, const SessionViews *views)
@@ -176,6 +207,7 @@ take_session(void *context, const SessionViews *views)
 	report->session_site = views->site;
 	if (changed)
 	{
+		note_wrong_hours(report, views);
 		report->pack_sign = -1;
 		report->raw = false;
 		visits_tell(views, BEFORE, &report->rules, take_contribution, report);
@@ -185,52 +217,36 @@ take_session(void *context, const SessionViews *views)
 	visits_tell(views, AFTER, &report->rules, take_contribution, report);
 }
 
-/* Where views are to be read. */
-typedef struct RawTimes
+/* A stretch of time whose views' sessions count. */
+typedef struct RawTime
 {
-	TimestampTz since;
+	TimestampTz from;
 	TimestampTz until;
-	int64		length; /* of all of them; there may be gaps */
-} RawTimes;
+} RawTime;
 
-static void
-add_raw_time(RawTimes *times, TimestampTz from, TimestampTz until)
+/*
+ * The times in which views are read, in their order; returns how many.  The last
+ * one may be what began after the roll-ups' end, beyond the period, too: it can
+ * change visits that began in the period.
+ */
+static int
+raw_times(const Report *report, RawTime **times)
 {
-	if (from >= until)
-		return;
-	times->since = times->length == 0 ? from : Min(times->since, from);
-	times->until = times->length == 0 ? until : Max(times->until, until);
-	times->length += until - from;
-}
+	TimestampTz	 end = report->rolled ? report->state.rolled_until : DT_NOEND;
+	const Cover *cover = &report->cover;
+	int			 count = 0;
 
-/* Calls for each stretch of time whose views' sessions count. */
-#define FOREACH_RAW(report, from_, until_, body)                                                \
-	do                                                                                          \
-	{                                                                                           \
-		for (int i_ = 0; i_ < (report)->cover.count; i_++)                                      \
-		{                                                                                       \
-			const Stretch *s_ = &(report)->cover.stretches[i_];                                 \
-			TimestampTz	   from_ = s_->from;                                                    \
-			TimestampTz	   until_ =                                                             \
-				   (report)->rolled ? Min(s_->until, (report)->state.rolled_until) : s_->until; \
-			if (s_->raw && from_ < until_)                                                      \
-				body                                                                            \
-		}                                                                                       \
-		if (tail_matters(report))                                                               \
-		{                                                                                       \
-			TimestampTz from_ = (report)->state.rolled_until;                                   \
-			TimestampTz until_ = LAST_TIME;                                                     \
-			body                                                                                \
-		}                                                                                       \
-	} while (0)
+	*times = palloc_array(RawTime, cover->count + 1);
+	for (int i = 0; i < cover->count; i++)
+	{
+		const Stretch *stretch = &cover->stretches[i];
 
-/* Whether what began after the roll-ups' end may change anything in the period. */
-static bool
-tail_matters(const Report *report)
-{
-	return report->rolled && report->cover.count > 0 &&
-		   report->cover.stretches[report->cover.count - 1].until >
-			   report->state.rolled_until - HISTORY_REACH;
+		if (stretch->raw && stretch->from < end)
+			(*times)[count++] = (RawTime){stretch->from, Min(stretch->until, end)};
+	}
+	if (report->rolled && cover->stretches[cover->count - 1].until > end - HISTORY_REACH)
+		(*times)[count++] = (RawTime){end, LAST_TIME};
+	return count;
 }
 
 /* Appends the sessions with a view that began in [from, until), or with a change, to an array. */
@@ -242,11 +258,11 @@ gather_sessions(ArrayBuildState **sessions, const char *query, TimestampTz from,
 	const Datum values[] = {TimestampTzGetDatum(from), TimestampTzGetDatum(until),
 							PointerGetDatum(report->site)};
 	const char	nulls[] = {' ', ' ', report->site == NULL ? 'n' : ' '};
-	uint64		count = history_select(query, lengthof(types), types, values, nulls);
+	uint64		count = sql_select(query, lengthof(types), types, values, nulls);
 	bool		null;
 
 	for (uint64 i = 0; i < count; i++)
-		*sessions = accumArrayResult(*sessions, history_value(i, 1, &null), false, UUIDOID,
+		*sessions = accumArrayResult(*sessions, sql_value(i, 1, &null), false, UUIDOID,
 									 CurrentMemoryContext);
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -263,13 +279,15 @@ static const char sessions_of_changes[] =
 static void
 add_views(Report *report)
 {
-	const Stretch	*first = &report->cover.stretches[0];
-	const Stretch	*last = &report->cover.stretches[report->cover.count - 1];
-	RawTimes		 times = {0, 0, 0};
+	TimestampTz		 first = report->cover.stretches[0].from;
+	TimestampTz		 last = report->cover.stretches[report->cover.count - 1].until;
+	RawTime			*times;
+	int				 count = raw_times(report, &times);
+	int64			 length = 0;
 	ArrayBuildState *sessions = NULL;
 	HistoryQuery	 query = {
-			.since = first->from - HISTORY_REACH,
-			.until = last->until + HISTORY_REACH,
+			.since = first - HISTORY_REACH,
+			.until = last + HISTORY_REACH,
 			.site = report->site,
 			.filters = report->filters,
 			.changes = report->changes,
@@ -278,18 +296,19 @@ add_views(Report *report)
 			.consumed = PG_INT64_MAX,
 	};
 
-	FOREACH_RAW(report, from, until, { add_raw_time(&times, from, Min(until, last->until)); });
-	if (times.length > MUCH_RAW)
+	for (int i = 0; i < count; i++)
+		length += Max(Min(times[i].until, last) - times[i].from, 0);
+	if (length > MUCH_RAW)
 	{
-		/* Changes in the period count, wherever they are. */
-		query.since = (report->changes ? first->from : times.since) - HISTORY_REACH;
-		query.until = (report->changes ? last->until : times.until) + HISTORY_REACH;
+		/* Changes count wherever they are; else nothing before the first of these times does. */
+		if (!report->changes)
+			query.since = times[0].from - HISTORY_REACH;
 		history_read(&query, take_session, report);
 		return;
 	}
 
-	FOREACH_RAW(report, from, until,
-				{ gather_sessions(&sessions, sessions_of_views, from, until, report); });
+	for (int i = 0; i < count; i++)
+		gather_sessions(&sessions, sessions_of_views, times[i].from, times[i].until, report);
 	if (report->changes)
 		gather_sessions(&sessions, sessions_of_changes, query.since, query.until, report);
 	if (sessions == NULL)
@@ -353,7 +372,7 @@ check_filters(const Report *report)
 	const Datum filters = PointerGetDatum(report->filters);
 
 	if (report->filters != NULL)
-		history_select("SELECT pageviews.check_filters($1)", 1, &type, &filters, NULL);
+		sql_select("SELECT pageviews.check_filters($1)", 1, &type, &filters, NULL);
 }
 
 /* How far the roll-ups are, and what they may have wrong. */
@@ -375,19 +394,38 @@ read_rollups(Report *report, const TimestampTz *bounds, int count)
 		return;
 	}
 	report->changes =
-		history_select("SELECT FROM pageviews.rollup_changes LIMIT 1", 0, NULL, NULL, NULL) > 0;
-	marks = history_select("SELECT DISTINCT m.hour FROM pageviews.rollup_marks AS m"
-						   " WHERE m.hour >= $1 AND m.hour < $2 ORDER BY m.hour",
-						   2, types, values, NULL);
+		sql_select("SELECT FROM pageviews.rollup_changes LIMIT 1", 0, NULL, NULL, NULL) > 0;
+	marks = sql_select("SELECT DISTINCT m.hour FROM pageviews.rollup_marks AS m"
+					   " WHERE m.hour >= $1 AND m.hour < $2 ORDER BY m.hour",
+					   2, types, values, NULL);
 	report->marked = palloc_array(TimestampTz, Max(marks, 1));
 	for (uint64 i = 0; i < marks; i++)
 	{
-		TimestampTz hour = DatumGetTimestampTz(history_value(i, 1, &null));
+		TimestampTz hour = DatumGetTimestampTz(sql_value(i, 1, &null));
 
 		if (hour < report->state.rolled_until)
 			report->marked[report->marked_count++] = hour;
 	}
 	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Makes the cells, with what is known of wrong hours. */
+static void
+add_everything(Report *report, const TimestampTz *bounds, int count)
+{
+	CoverRequest request = {.bounds = bounds,
+							.bound_count = count,
+							.dimension = report->dimension,
+							.state = report->rolled ? &report->state : NULL,
+							.marked = report->marked,
+							.marked_count = report->marked_count,
+							.wrong = report->wrong,
+							.wrong_count = report->wrong_count};
+
+	report->cells = cells_new(report->memory);
+	report->cover = cover_make(&request);
+	add_all_packs(report);
+	add_views(report);
 }
 
 /* A value as an array of texts, as many as its dimension has. */
@@ -495,6 +533,7 @@ pageviews_cells(PG_FUNCTION_ARGS)
 														   ALLOCSET_DEFAULT_SIZES)};
 	TimestampTz *bounds;
 	int			 bound_count;
+	int			 wrong;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
@@ -504,7 +543,6 @@ pageviews_cells(PG_FUNCTION_ARGS)
 	report.dimension = read_dimension(PG_GETARG_TEXT_PP(2));
 	report.filters = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
 	report.by_site = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
-	report.cells = cells_new(report.memory);
 	report.rules = visits_rules();
 	report.rules.dimensions = 1u << report.dimension;
 	if (bound_count < 2 || bounds[0] == bounds[bound_count - 1])
@@ -513,48 +551,14 @@ pageviews_cells(PG_FUNCTION_ARGS)
 	SPI_connect();
 	check_filters(&report);
 	read_rollups(&report, bounds, bound_count);
+	/* Once more where visitors of lost entries are in packs: those hours are read from views then. */
+	do
 	{
-		CoverRequest request = {bounds,			  bound_count,
-								report.dimension, report.rolled ? &report.state : NULL,
-								report.marked,	  report.marked_count};
-
-		report.cover = cover_make(&request);
-	}
-	add_all_packs(&report);
-	add_views(&report);
+		wrong = report.wrong_count;
+		add_everything(&report, bounds, bound_count);
+	} while (report.wrong_count > wrong);
 	put_cells(result, &report);
 	SPI_finish();
 	MemoryContextDelete(report.memory);
 	PG_RETURN_NULL();
-}
-
-/* merge_visitors(state, sketch): the transition of count_visitors() */
-Datum
-pageviews_merge_visitors(PG_FUNCTION_ARGS)
-{
-	MemoryContext memory;
-	MemoryContext caller;
-	Sketch		 *sketch;
-
-	if (!AggCheckCallContext(fcinfo, &memory))
-		elog(ERROR, "merge_visitors() was called outside of an aggregate");
-	caller = MemoryContextSwitchTo(memory);
-	sketch = PG_ARGISNULL(0) ? palloc0(sizeof *sketch) : (Sketch *) PG_GETARG_POINTER(0);
-	if (!PG_ARGISNULL(1))
-	{
-		bytea		  *bytes = PG_GETARG_BYTEA_PP(1);
-		StringInfoData from = {VARDATA_ANY(bytes), (int) VARSIZE_ANY_EXHDR(bytes),
-							   (int) VARSIZE_ANY_EXHDR(bytes), 0};
-
-		sketch_read(sketch, &from);
-	}
-	MemoryContextSwitchTo(caller);
-	PG_RETURN_POINTER(sketch);
-}
-
-/* estimate_visitors(state): the end of count_visitors() */
-Datum
-pageviews_estimate_visitors(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(PG_ARGISNULL(0) ? 0 : sketch_estimate((Sketch *) PG_GETARG_POINTER(0)));
 }

@@ -13,6 +13,18 @@
 
 #include "history.h"
 
+/* Whether an hour that the roll-ups have wrong lies in a stretch, or the stretch in it. */
+static bool
+is_wrong(const CoverRequest *request, TimestampTz from, TimestampTz until)
+{
+	for (int i = 0; i < request->wrong_count; i++)
+	{
+		if (request->wrong[i] < until && request->wrong[i] + USECS_PER_HOUR > from)
+			return true;
+	}
+	return false;
+}
+
 /* Whether a marked hour, or what it may have changed around it, lies in a stretch. */
 static bool
 is_marked(const CoverRequest *request, TimestampTz from, TimestampTz until)
@@ -56,7 +68,8 @@ fits(const CoverRequest *request, Level level, TimestampTz from, TimestampTz unt
 
 	/* The one that is being filled ends where the roll-ups do. */
 	return level_start(level, from) == from && from < packs_until(request->state, level) &&
-		   Min(end, request->state->rolled_until) <= until && !is_marked(request, from, end);
+		   Min(end, request->state->rolled_until) <= until && !is_marked(request, from, end) &&
+		   !is_wrong(request, from, end);
 }
 
 static void

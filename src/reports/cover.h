@@ -32,9 +32,12 @@ typedef struct CoverRequest
 	int				   bound_count;
 	Dimension		   dimension;
 	const RollupState *state; /* NULL: everything is to be raw */
-	/* Hours that the roll-ups may have wrong, ascending. */
+	/* Hours around which the roll-ups may have anything wrong, ascending. */
 	const TimestampTz *marked;
 	int				   marked_count;
+	/* Hours that they have wrong, in any order. */
+	const TimestampTz *wrong;
+	int				   wrong_count;
 } CoverRequest;
 
 extern Cover cover_make(const CoverRequest *request);

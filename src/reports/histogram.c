@@ -115,54 +115,67 @@ histogram_merge(Histogram *into, const Histogram *from)
 		into->counts[i] += from->counts[i];
 }
 
-/* Calls for each bar, the lowest first, until told to stop. */
-#define FOREACH_BAR(histogram, bucket, n, body)                        \
-	do                                                                 \
-	{                                                                  \
-		if ((histogram)->counts == NULL)                               \
-			for (int i_ = 0; i_ < (histogram)->bar_count; i_++)        \
-			{                                                          \
-				int	  bucket = (histogram)->bars[i_].bucket;           \
-				int64 n = (histogram)->bars[i_].count;                 \
-				body                                                   \
-			}                                                          \
-		else                                                           \
-			for (int bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) \
-			{                                                          \
-				int64 n = (histogram)->counts[bucket];                 \
-				body                                                   \
-			}                                                          \
-	} while (0)
+/* How many places there are to look at, and what is at one. */
+static int
+place_count(const Histogram *histogram)
+{
+	return histogram->counts != NULL ? HISTOGRAM_BUCKETS : histogram->bar_count;
+}
+
+static int64
+count_at(const Histogram *histogram, int place, int *bucket)
+{
+	*bucket = histogram->counts != NULL ? place : histogram->bars[place].bucket;
+	return histogram->counts != NULL ? histogram->counts[place] : histogram->bars[place].count;
+}
+
+bool
+histogram_is_empty(const Histogram *histogram)
+{
+	int bucket;
+
+	for (int i = 0; i < place_count(histogram); i++)
+	{
+		if (count_at(histogram, i, &bucket) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* The time at a place in the order of all times, 0 is the first. */
+static double
+time_at(const Histogram *histogram, int64 place)
+{
+	int64 passed = 0;
+	int	  bucket = 0;
+
+	for (int i = 0; i < place_count(histogram); i++)
+	{
+		passed += count_at(histogram, i, &bucket);
+		if (passed > place)
+			break;
+	}
+	return time_of(bucket);
+}
 
 int64
 histogram_percentile(const Histogram *histogram, double part)
 {
 	int64  total = 0;
-	int64  passed = 0;
 	double position;
 	int64  below;
-	double lower = -1;
+	double lower;
+	int	   bucket;
 
-	FOREACH_BAR(histogram, bucket, n, {
-		(void) bucket;
-		total += n;
-	});
+	for (int i = 0; i < place_count(histogram); i++)
+		total += count_at(histogram, i, &bucket);
 	if (total <= 0)
 		return -1;
 	position = part * (double) (total - 1);
 	below = (int64) position;
-
-	/* Between the time at the place `below` and the one after it. */
-	FOREACH_BAR(histogram, bucket, n, {
-		passed += n;
-		if (n == 0)
-			continue;
-		if (lower < 0 && passed > below)
-			lower = time_of(bucket);
-		if (passed > below + 1 || (passed > below && below + 1 >= total))
-			return llround(lower + (position - (double) below) * (time_of(bucket) - lower));
-	});
-	return llround(lower);
+	lower = time_at(histogram, below);
+	return llround(lower + (position - (double) below) *
+							   (time_at(histogram, Min(below + 1, total - 1)) - lower));
 }
 
 void
@@ -170,19 +183,21 @@ histogram_write(const Histogram *histogram, StringInfo into)
 {
 	uint64 bars = 0;
 	int	   before = 0;
+	int	   bucket;
 
-	FOREACH_BAR(histogram, bucket, n, {
-		(void) bucket;
-		bars += n != 0;
-	});
+	for (int i = 0; i < place_count(histogram); i++)
+		bars += count_at(histogram, i, &bucket) != 0;
 	varint_write(into, bars);
-	FOREACH_BAR(histogram, bucket, n, {
-		if (n == 0)
+	for (int i = 0; i < place_count(histogram); i++)
+	{
+		int64 count = count_at(histogram, i, &bucket);
+
+		if (count == 0)
 			continue;
 		varint_write(into, (uint64) (bucket - before));
-		varint_write_signed(into, n);
+		varint_write_signed(into, count);
 		before = bucket;
-	});
+	}
 }
 
 void

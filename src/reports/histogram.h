@@ -38,6 +38,9 @@ extern void histogram_add(Histogram *histogram, int bucket, int64 count);
 
 extern void histogram_merge(Histogram *into, const Histogram *from);
 
+/* Whether every bucket's count is 0. */
+extern bool histogram_is_empty(const Histogram *histogram);
+
 /*
  * The time below which this part of all times lies, 0 to 1, in milliseconds, as
  * percentile_cont() has it; -1 if there is none.

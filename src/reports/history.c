@@ -11,11 +11,12 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "nodes/params.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
+
+#include "sql.h"
 
 /* The columns of the query, in their order. */
 typedef enum HistoryColumn
@@ -191,26 +192,15 @@ stop_receiving(DestReceiver *self)
 {
 }
 
-static ParamListInfo
-make_parameters(int count, const Oid *types, const Datum *values, const char *nulls)
-{
-	ParamListInfo parameters = makeParamList(count);
-
-	for (int i = 0; i < count; i++)
-		parameters->params[i] = (ParamExternData){values[i], nulls != NULL && nulls[i] == 'n',
-												  PARAM_FLAG_CONST, types[i]};
-	return parameters;
-}
-
-/* The first change of each view, of generations after $6 if `consumed`, as a table of the query. */
+/* The first change of each view, or of those that are not consumed, as a table of the query. */
 static void
-append_changes(StringInfo sql, const char *name, bool consumed)
+append_changes(StringInfo sql, const char *name, bool unconsumed)
 {
 	appendStringInfo(sql,
 					 " LEFT JOIN (SELECT DISTINCT ON (c.view_id) c.view_id, c.existed,"
 					 " c.engagement_ms, c.referrer, c.query FROM pageviews.rollup_changes AS c%s"
 					 " ORDER BY c.view_id, c.generation) AS %s ON %s.view_id = v.view_id",
-					 consumed ? " WHERE c.generation > $6" : "", name, name);
+					 unconsumed ? " WHERE c.generation > $6 OR c.started_at < $7" : "", name, name);
 }
 
 static char *
@@ -258,22 +248,26 @@ make_sql(const HistoryQuery *query)
 void
 history_read(const HistoryQuery *query, TakeSession take, void *context)
 {
-	const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID, TEXTOID, JSONBOID, INT8OID};
-	const Datum values[] = {TimestampTzGetDatum(query->since), TimestampTzGetDatum(query->until),
-							PointerGetDatum(query->sessions),  PointerGetDatum(query->site),
-							PointerGetDatum(query->filters),   Int64GetDatum(query->consumed)};
-	const char	nulls[] = {' ',
-						   ' ',
-						   query->sessions == NULL ? 'n' : ' ',
-						   query->site == NULL ? 'n' : ' ',
-						   query->filters == NULL ? 'n' : ' ',
-						   ' '};
-	Gatherer	gatherer = {
-		   .receiver = {receive, start_receiving, stop_receiving, stop_receiving, DestNone},
-		   .query = query,
-		   .take = take,
-		   .context = context};
-	SPIExecuteOptions options = {.params = make_parameters(lengthof(types), types, values, nulls),
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID,  TEXTOID,
+						   JSONBOID,	   INT8OID,		   TIMESTAMPTZOID};
+	const Datum values[] = {
+		TimestampTzGetDatum(query->since),		   TimestampTzGetDatum(query->until),
+		PointerGetDatum(query->sessions),		   PointerGetDatum(query->site),
+		PointerGetDatum(query->filters),		   Int64GetDatum(query->consumed),
+		TimestampTzGetDatum(query->consumed_since)};
+	const char nulls[] = {' ',
+						  ' ',
+						  query->sessions == NULL ? 'n' : ' ',
+						  query->site == NULL ? 'n' : ' ',
+						  query->filters == NULL ? 'n' : ' ',
+						  ' ',
+						  ' '};
+	Gatherer   gatherer = {
+		  .receiver = {receive, start_receiving, stop_receiving, stop_receiving, DestNone},
+		  .query = query,
+		  .take = take,
+		  .context = context};
+	SPIExecuteOptions options = {.params = sql_parameters(lengthof(types), types, values, nulls),
 								 .read_only = true,
 								 .dest = &gatherer.receiver};
 	int				  result;
@@ -285,23 +279,4 @@ history_read(const HistoryQuery *query, TakeSession take, void *context)
 		elog(ERROR, "could not read views: %s", SPI_result_code_string(result));
 	hand_over(&gatherer);
 	MemoryContextDelete(gatherer.memory);
-}
-
-uint64
-history_select(const char *query, int count, const Oid *types, const Datum *values,
-			   const char *nulls)
-{
-	SPIExecuteOptions options = {.params = make_parameters(count, types, values, nulls),
-								 .read_only = true};
-	int				  result = SPI_execute_extended(query, &options);
-
-	if (result < 0)
-		elog(ERROR, "could not run a query: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-Datum
-history_value(uint64 row, int column, bool *null)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, null);
 }

@@ -5,8 +5,9 @@
  * BEFORE is what the roll-ups count: the views that began before `before_until`,
  * as they were when they were rolled up, which pageviews.rollup_changes says of
  * those that changed since.  AFTER is what they are to count: the views that
- * began before `after_until`, as they are, or as they were when the changes of
- * generations after `consumed` began.
+ * began before `after_until`, as they are, but without changes that are not
+ * consumed: of generations after `consumed`, or of views that began before
+ * `consumed_since`.
  *
  * Views of robots are left out.  Everything is read in the active snapshot, with
  * the rights of the current user, through SPI, which the caller has connected.
@@ -35,21 +36,12 @@ typedef struct HistoryQuery
 	TimestampTz before_until;
 	TimestampTz after_until;
 	int64		consumed; /* PG_INT64_MAX: AFTER is as it is now */
+	TimestampTz consumed_since;
 } HistoryQuery;
 
 /* Called for each session and site; what it is given lasts for the call, in a context of its own. */
 typedef void (*TakeSession)(void *context, const SessionViews *views);
 
 extern void history_read(const HistoryQuery *query, TakeSession take, void *context);
-
-/*
- * Runs a query that reads, with parameters that may be NULL where `nulls` says
- * 'n', and gives its rows in SPI_tuptable; returns how many.
- */
-extern uint64 history_select(const char *query, int count, const Oid *types, const Datum *values,
-							 const char *nulls);
-
-/* A column of row `row` of SPI_tuptable, 1 is the first. */
-extern Datum history_value(uint64 row, int column, bool *null);
 
 #endif /* PAGEVIEWS_HISTORY_H */

@@ -22,6 +22,7 @@
 #include "../worker/board.h"
 #include "../worker/pageviews.h"
 #include "level.h"
+#include "marks.h"
 
 PG_FUNCTION_INFO_V1(pageviews_is_worker);
 PG_FUNCTION_INFO_V1(pageviews_mark_session);
@@ -45,26 +46,28 @@ pageviews_is_worker(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(pageviews_in_worker);
 }
 
-/* Inserts a mark; `session` NULL: none. */
-static void
-insert_mark(TimestampTz hour, const Datum *session)
+void
+marks_add(TimestampTz hour, const uint8 *session)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid				  types[] = {TIMESTAMPTZOID, UUIDOID};
-	Datum values[] = {TimestampTzGetDatum(hour), session != NULL ? *session : (Datum) 0};
-	char  nulls[] = {' ', session != NULL ? ' ' : 'n'};
+	Datum			  values[] = {TimestampTzGetDatum(hour), PointerGetDatum(session)};
+	char			  nulls[] = {' ', session != NULL ? ' ' : 'n'};
 
 	SPI_connect();
 	if (plan == NULL)
 	{
-		plan = SPI_prepare("INSERT INTO pageviews.rollup_marks (hour, session_id) VALUES ($1, $2)",
-						   2, types);
-		SPI_keepplan(plan);
+		SPIPlanPtr prepared =
+			SPI_prepare("INSERT INTO pageviews.rollup_marks (hour, session_id) VALUES ($1, $2)",
+						lengthof(types), types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+		plan = prepared;
 	}
 	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not mark an hour");
 	SPI_finish();
-	board_note_mark();
 }
 
 static Datum
@@ -97,14 +100,13 @@ hour_of(const TriggerData *data, HeapTuple row, const char *column, TimestampTz 
 static void
 mark_with_session(const TriggerData *data, HeapTuple row, const char *column)
 {
-	TimestampTz hour;
-	bool		null;
-	Datum		session = column_of(data, row, "session_id", &null);
+	TimestampTz	 hour;
+	bool		 null;
+	const uint8 *session = DatumGetUUIDP(column_of(data, row, "session_id", &null))->data;
 
 	/* Of a session that is erased, no other views are left to be looked for. */
-	null = null || pageviews_is_forgetting(DatumGetUUIDP(session)->data);
 	if (hour_of(data, row, column, &hour))
-		insert_mark(hour, null ? NULL : &session);
+		marks_add(hour, null || pageviews_is_forgetting(session) ? NULL : session);
 }
 
 /* Marks the hour of a row that came in, unless that was done. */
@@ -120,7 +122,7 @@ mark_hour(const TriggerData *data, HeapTuple row, const char *column)
 	slot = &remembered[(uint64) (hour / USECS_PER_HOUR) % REMEMBERED];
 	if (slot->transaction == transaction && slot->hour == hour)
 		return;
-	insert_mark(hour, NULL);
+	marks_add(hour, NULL);
 	*slot = (Remembered){transaction, hour};
 }
 
@@ -130,6 +132,7 @@ trigger_data(FunctionCallInfo fcinfo)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("this function can only be called as a trigger"));
+	board_note_mark();
 	return (const TriggerData *) fcinfo->context;
 }
 

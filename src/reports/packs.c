@@ -12,26 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "history.h"
-
-/* Runs a statement that changes rows, and has it planned once. */
-static void
-change(SPIPlanPtr *plan, const char *statement, int count, Oid *types, Datum *values)
-{
-	int result;
-
-	if (*plan == NULL)
-	{
-		SPIPlanPtr prepared = SPI_prepare(statement, count, types);
-
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
-		*plan = prepared;
-	}
-	result = SPI_execute_plan(*plan, values, NULL, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not run a statement: %s", SPI_result_code_string(result));
-}
+#include "sql.h"
 
 /* Whether a cell changes anything. */
 static bool
@@ -42,17 +23,7 @@ is_nothing(const Cell *cell)
 		if (cell->counters[i] != 0)
 			return false;
 	}
-	for (int i = 0; i < cell->engagement.bar_count; i++)
-	{
-		if (cell->engagement.bars[i].count != 0)
-			return false;
-	}
-	for (int i = 0; cell->engagement.counts != NULL && i < HISTOGRAM_BUCKETS; i++)
-	{
-		if (cell->engagement.counts[i] != 0)
-			return false;
-	}
-	return true;
+	return histogram_is_empty(&cell->engagement);
 }
 
 /* The key of a pack: dimension, level, site, bucket. */
@@ -74,11 +45,11 @@ read_pack(Datum *values)
 	static SPIPlanPtr plan = NULL;
 	bool			  null;
 
-	change(&plan,
-		   "SELECT pack FROM pageviews.rollups"
-		   " WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
-		   4, key_types, values);
-	return SPI_processed == 0 ? NULL : DatumGetByteaPP(history_value(0, 1, &null));
+	sql_execute(&plan,
+				"SELECT pack FROM pageviews.rollups"
+				" WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
+				4, key_types, values);
+	return SPI_processed == 0 ? NULL : DatumGetByteaPP(sql_value(0, 1, &null));
 }
 
 static void
@@ -86,11 +57,11 @@ write_pack(Datum *values)
 {
 	static SPIPlanPtr plan = NULL;
 
-	change(&plan,
-		   "INSERT INTO pageviews.rollups (dimension, level, site, bucket, pack)"
-		   " VALUES ($1, $2, $3, $4, $5)"
-		   " ON CONFLICT ON CONSTRAINT rollups_pkey DO UPDATE SET pack = excluded.pack",
-		   5, key_types, values);
+	sql_execute(&plan,
+				"INSERT INTO pageviews.rollups (dimension, level, site, bucket, pack)"
+				" VALUES ($1, $2, $3, $4, $5)"
+				" ON CONFLICT ON CONSTRAINT rollups_pkey DO UPDATE SET pack = excluded.pack",
+				5, key_types, values);
 }
 
 static void
@@ -98,10 +69,10 @@ remove_pack(Datum *values)
 {
 	static SPIPlanPtr plan = NULL;
 
-	change(&plan,
-		   "DELETE FROM pageviews.rollups"
-		   " WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
-		   4, key_types, values);
+	sql_execute(&plan,
+				"DELETE FROM pageviews.rollups"
+				" WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
+				4, key_types, values);
 }
 
 /* Leaves the cells that are something, in their order; returns how many. */
@@ -180,21 +151,21 @@ packs_remove(Level level, const TimestampTz *buckets, int count)
 {
 	static SPIPlanPtr plan = NULL;
 	Datum			 *elements = palloc_array(Datum, count);
-	Oid				  types[] = {INT2OID, TIMESTAMPTZARRAYOID};
-	Datum			  values[2] = {Int16GetDatum(level)};
+	Oid				  types[] = {INT2OID, TIMESTAMPTZARRAYOID, INT4OID};
+	Datum			  values[] = {Int16GetDatum(level), 0, Int32GetDatum(DIMENSION_COUNT)};
 
 	for (int i = 0; i < count; i++)
 		elements[i] = TimestampTzGetDatum(buckets[i]);
 	values[1] = PointerGetDatum(construct_array(
 		elements, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	/* Said so that the key finds them. */
-	change(
+	sql_execute(
 		&plan,
 		"DELETE FROM pageviews.rollups AS r"
-		" WHERE r.dimension = ANY (ARRAY(SELECT generate_series(0, 9)::smallint))"
+		" WHERE r.dimension = ANY (ARRAY(SELECT generate_series(0, $3 - 1)::smallint))"
 		" AND r.level = $1 AND r.bucket = ANY ($2) AND r.site = ANY (ARRAY("
 		"SELECT DISTINCT s.site FROM pageviews.rollups AS s WHERE s.dimension = 0 AND s.level = $1))",
-		2, types, values);
+		3, types, values);
 }
 
 /* Makes one pack of `count` rows from row `first` of the table that was read. */
@@ -242,10 +213,10 @@ packs_merge(Level level, TimestampTz bucket)
 	bool				 null;
 
 	packs_remove(level, &bucket, 1);
-	change(&plan,
-		   "SELECT dimension, site, pack FROM pageviews.rollups"
-		   " WHERE level = $1 AND bucket >= $2 AND bucket < $3 ORDER BY dimension, site",
-		   3, types, values);
+	sql_execute(&plan,
+				"SELECT dimension, site, pack FROM pageviews.rollups"
+				" WHERE level = $1 AND bucket >= $2 AND bucket < $3 ORDER BY dimension, site",
+				3, types, values);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 first = 0, i; first < count; first = i)

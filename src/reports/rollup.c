@@ -24,13 +24,20 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "../worker/board.h"
 #include "../worker/settings.h"
 #include "history.h"
+#include "marks.h"
 #include "packs.h"
+#include "sql.h"
 
+PG_FUNCTION_INFO_V1(pageviews_rebuild_rollups);
 PG_FUNCTION_INFO_V1(pageviews_roll_up);
 
-/* Changes are applied when there are so many, or the first is so old: most of a view's come soon. */
+/*
+ * Changes of views of closed days, whose packs are large, are applied when there
+ * are so many, or the first is so old; all others with the next roll-up.
+ */
 #define CHANGES_ENOUGH	200
 #define CHANGES_OLD_SQL "interval '1 hour'"
 
@@ -51,23 +58,24 @@ rollup_read_state(RollupState *state)
 {
 	bool null;
 
-	if (history_select("SELECT rolled_until, announced_until, generation, consuming, days_until,"
-					   " months_until, raw_since, visit_timeout, bounce_engagement"
-					   " FROM pageviews.rollup_state",
-					   0, NULL, NULL, NULL) != 1)
+	if (sql_select("SELECT rolled_until, announced_until, generation, consuming, consuming_since,"
+				   " days_until, months_until, raw_since, visit_timeout, bounce_engagement"
+				   " FROM pageviews.rollup_state",
+				   0, NULL, NULL, NULL) != 1)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("table pageviews.rollup_state has no row"),
 				errhint("INSERT INTO pageviews.rollup_state (visit_timeout, bounce_engagement)"
 						" VALUES (1800, 10000)."));
-	state->rolled_until = DatumGetTimestampTz(history_value(0, 1, &null));
-	state->announced_until = DatumGetTimestampTz(history_value(0, 2, &null));
-	state->generation = DatumGetInt64(history_value(0, 3, &null));
-	state->consuming = DatumGetInt64(history_value(0, 4, &null));
-	state->days_until = DatumGetTimestampTz(history_value(0, 5, &null));
-	state->months_until = DatumGetTimestampTz(history_value(0, 6, &null));
-	state->raw_since = DatumGetTimestampTz(history_value(0, 7, &null));
-	state->visit_timeout = DatumGetInt32(history_value(0, 8, &null));
-	state->bounce_engagement = DatumGetInt32(history_value(0, 9, &null));
+	state->rolled_until = DatumGetTimestampTz(sql_value(0, 1, &null));
+	state->announced_until = DatumGetTimestampTz(sql_value(0, 2, &null));
+	state->generation = DatumGetInt64(sql_value(0, 3, &null));
+	state->consuming = DatumGetInt64(sql_value(0, 4, &null));
+	state->consuming_since = DatumGetTimestampTz(sql_value(0, 5, &null));
+	state->days_until = DatumGetTimestampTz(sql_value(0, 6, &null));
+	state->months_until = DatumGetTimestampTz(sql_value(0, 7, &null));
+	state->raw_since = DatumGetTimestampTz(sql_value(0, 8, &null));
+	state->visit_timeout = DatumGetInt32(sql_value(0, 9, &null));
+	state->bounce_engagement = DatumGetInt32(sql_value(0, 10, &null));
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -78,103 +86,115 @@ rollup_settings_fit(const RollupState *state)
 		   state->bounce_engagement == setting_bounce_engagement;
 }
 
-/* Runs a statement that changes rows. */
-static uint64
-change(const char *statement, int count, Oid *types, Datum *values)
-{
-	int result = SPI_execute_with_args(statement, count, types, values, NULL, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "could not run a statement: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
 static void
 write_state(const RollupState *state)
 {
-	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, TIMESTAMPTZOID,
-					 TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
-	Datum values[] = {
-		TimestampTzGetDatum(state->rolled_until), TimestampTzGetDatum(state->announced_until),
-		Int64GetDatum(state->generation),		  Int64GetDatum(state->consuming),
-		TimestampTzGetDatum(state->days_until),	  TimestampTzGetDatum(state->months_until),
-		TimestampTzGetDatum(state->raw_since),	  Int32GetDatum(state->visit_timeout),
-		Int32GetDatum(state->bounce_engagement)};
+	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,		 INT8OID, TIMESTAMPTZOID,
+					 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
+	Datum values[] = {TimestampTzGetDatum(state->rolled_until),
+					  TimestampTzGetDatum(state->announced_until),
+					  Int64GetDatum(state->generation),
+					  Int64GetDatum(state->consuming),
+					  TimestampTzGetDatum(state->consuming_since),
+					  TimestampTzGetDatum(state->days_until),
+					  TimestampTzGetDatum(state->months_until),
+					  TimestampTzGetDatum(state->raw_since),
+					  Int32GetDatum(state->visit_timeout),
+					  Int32GetDatum(state->bounce_engagement)};
 
-	change("UPDATE pageviews.rollup_state SET rolled_until = $1, announced_until = $2,"
-		   " generation = $3, consuming = $4, days_until = $5, months_until = $6,"
-		   " raw_since = $7, visit_timeout = $8, bounce_engagement = $9",
-		   lengthof(types), types, values);
+	sql_execute(NULL,
+				"UPDATE pageviews.rollup_state SET rolled_until = $1, announced_until = $2,"
+				" generation = $3, consuming = $4, consuming_since = $5, days_until = $6,"
+				" months_until = $7, raw_since = greatest(raw_since, $8), visit_timeout = $9,"
+				" bounce_engagement = $10",
+				lengthof(types), types, values);
 }
 
 /* --- announcing ------------------------------------------------------------------ */
 
-/* When the first view began that there is; false if there is none. */
+/* When the first view began that there is since a time; false if there is none. */
 static bool
-first_view(TimestampTz *first)
+first_view(TimestampTz since, TimestampTz *first)
 {
+	Oid	  type = TIMESTAMPTZOID;
+	Datum value = TimestampTzGetDatum(since);
 	bool  null;
-	Datum value;
+	Datum found;
 
-	history_select("SELECT min(started_at) FROM pageviews.views WHERE started_at > '-infinity'", 0,
-				   NULL, NULL, NULL);
-	value = history_value(0, 1, &null);
+	sql_select("SELECT min(started_at) FROM pageviews.views"
+			   " WHERE started_at >= $1 AND started_at > '-infinity'",
+			   1, &type, &value, NULL);
+	found = sql_value(0, 1, &null);
 	if (!null)
-		*first = DatumGetTimestampTz(value);
+		*first = DatumGetTimestampTz(found);
 	return !null;
 }
 
+/* Whether there are packs of before a time, as a dump brings them whose views are gone. */
+static bool
+packs_before(TimestampTz time)
+{
+	Oid	  type = TIMESTAMPTZOID;
+	Datum value = TimestampTzGetDatum(time);
+
+	return sql_select("SELECT FROM pageviews.rollups WHERE bucket < $1 LIMIT 1", 1, &type, &value,
+					  NULL) > 0;
+}
+
 /*
- * Begins: with the month of the first view.  What a dump brought of the time
- * before it stays; what it brought of later is made again.
+ * Begins, or begins again: with the first view that there is.  What is rolled up
+ * of its month and later is made again; what is older, of which the views are gone,
+ * stays.  False when there is no view.
  */
 static bool
 begin(RollupState *state)
 {
 	TimestampTz first;
+	TimestampTz month;
 	Oid			type = TIMESTAMPTZOID;
 	Datum		value;
 
-	if (!first_view(&first))
+	if (!first_view(state->raw_since, &first))
 		return false;
-	state->raw_since = level_start(LEVEL_MONTH, first);
-	state->rolled_until = state->announced_until = state->raw_since;
-	state->days_until = state->months_until = state->raw_since;
+	month = level_start(LEVEL_MONTH, first);
+	if (packs_before(month))
+		state->raw_since = month;
+	state->days_until = state->months_until = month;
+	/* Nothing is to happen between these and the first view. */
+	state->rolled_until = state->announced_until = level_start(LEVEL_HOUR, first);
 	state->visit_timeout = setting_visit_timeout;
 	state->bounce_engagement = setting_bounce_engagement;
-	value = TimestampTzGetDatum(state->raw_since);
-	change("DELETE FROM pageviews.rollups WHERE bucket >= $1", 1, &type, &value);
-	/* Nothing is to happen between here and the first view. */
-	state->rolled_until = state->announced_until = level_start(LEVEL_HOUR, first);
+	value = TimestampTzGetDatum(month);
+	sql_execute(NULL, "DELETE FROM pageviews.rollups WHERE bucket >= $1", 1, &type, &value);
 	return true;
 }
 
-/* The settings are others now: everything is to be made again, as far as there are views. */
-static void
-take_settings(RollupState *state)
+/* Whether there is a change of a view that began since a time. */
+static bool
+changes_since(TimestampTz since)
 {
-	state->visit_timeout = setting_visit_timeout;
-	state->bounce_engagement = setting_bounce_engagement;
-	change("INSERT INTO pageviews.rollup_marks (hour)"
-		   " SELECT h FROM pageviews.rollup_state AS s,"
-		   " LATERAL generate_series(s.raw_since, s.rolled_until, interval '1 hour') AS h"
-		   " WHERE isfinite(s.rolled_until)",
-		   0, NULL, NULL);
+	Oid	  type = TIMESTAMPTZOID;
+	Datum value = TimestampTzGetDatum(since);
+
+	return sql_select("SELECT FROM pageviews.rollup_changes WHERE started_at >= $1 LIMIT 1", 1,
+					  &type, &value, NULL) > 0;
 }
 
-/* Whether the changes that are kept should be applied. */
+/* Whether the changes of views of closed days should be applied. */
 static bool
-changes_are_due(void)
+old_changes_are_due(const RollupState *state)
 {
-	bool null;
+	Oid	  type = TIMESTAMPTZOID;
+	Datum value = TimestampTzGetDatum(state->days_until);
+	bool  null;
+	Datum due;
 
-	history_select(
-		"SELECT count(*) >= " CppAsString2(
-			CHANGES_ENOUGH) " OR min(changed_at) < clock_timestamp() - " CHANGES_OLD_SQL
-							" FROM (SELECT c.changed_at FROM pageviews.rollup_changes AS c"
-							" ORDER BY c.changed_at LIMIT " CppAsString2(CHANGES_ENOUGH) ") AS c",
-		0, NULL, NULL, NULL);
-	return DatumGetBool(history_value(0, 1, &null)) && !null;
+	sql_select("SELECT count(*) >= " CppAsString2(
+				   CHANGES_ENOUGH) " OR min(changed_at) < clock_timestamp() - " CHANGES_OLD_SQL
+								   " FROM pageviews.rollup_changes WHERE started_at < $1",
+			   1, &type, &value, NULL);
+	due = sql_value(0, 1, &null);
+	return !null && DatumGetBool(due);
 }
 
 static bool
@@ -183,8 +203,8 @@ marks_are_there(const RollupState *state)
 	Oid	  type = TIMESTAMPTZOID;
 	Datum value = TimestampTzGetDatum(state->rolled_until);
 
-	return history_select("SELECT FROM pageviews.rollup_marks WHERE hour < $1 LIMIT 1", 1, &type,
-						  &value, NULL) > 0;
+	return sql_select("SELECT FROM pageviews.rollup_marks WHERE hour < $1 LIMIT 1", 1, &type,
+					  &value, NULL) > 0;
 }
 
 bool
@@ -202,19 +222,16 @@ rollup_announce(TimestampTz until)
 		PopActiveSnapshot();
 		return true;
 	}
-	if (TIMESTAMP_IS_NOBEGIN(state.rolled_until))
+	/* With other settings there are other visits. */
+	if (TIMESTAMP_IS_NOBEGIN(state.rolled_until) || !rollup_settings_fit(&state))
 		changed = begin(&state);
-	else if (!rollup_settings_fit(&state))
-	{
-		take_settings(&state);
-		changed = true;
-	}
 	if (!TIMESTAMP_IS_NOBEGIN(state.rolled_until) && until > state.rolled_until)
 	{
 		state.announced_until = Min(until, state.rolled_until + step);
 		changed = true;
 	}
-	if (changes_are_due())
+	state.consuming_since = old_changes_are_due(&state) ? DT_NOBEGIN : state.days_until;
+	if (changes_since(state.consuming_since))
 	{
 		state.consuming = state.generation++;
 		changed = true;
@@ -228,21 +245,6 @@ rollup_announce(TimestampTz until)
 
 /* --- applying -------------------------------------------------------------------- */
 
-static int
-compare_times(const void *a, const void *b)
-{
-	TimestampTz x = *(const TimestampTz *) a;
-	TimestampTz y = *(const TimestampTz *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool
-is_one_of(const RollupTally *tally, TimestampTz hour)
-{
-	return bsearch(&hour, tally->hours, tally->hour_count, sizeof hour, compare_times) != NULL;
-}
-
 void
 rollup_tally(void *context, const Contribution *contribution)
 {
@@ -250,7 +252,7 @@ rollup_tally(void *context, const Contribution *contribution)
 	MemoryContext caller = MemoryContextSwitchTo(tally->memory);
 	TimestampTz	  at = contribution->at;
 
-	if (tally->hours != NULL && !is_one_of(tally, level_start(LEVEL_HOUR, at)))
+	if (tally->hours != NULL && !hours_have(tally->hours, level_start(LEVEL_HOUR, at)))
 	{
 		MemoryContextSwitchTo(caller);
 		return;
@@ -278,26 +280,17 @@ rollup_tally(void *context, const Contribution *contribution)
 	MemoryContextSwitchTo(caller);
 }
 
-/*
- * Marks the hours in which a visit began as the roll-ups have it that does not
- * begin there any more, or came from somewhere else.
- */
+/* Marks the hours of entries that are lost, because their visitors stay in the sketches. */
 static void
 mark_lost_entries(const SessionViews *views, int64 timeout)
 {
-	bool *before = palloc_array(bool, views->count);
-	bool *after = palloc_array(bool, views->count);
+	bool *lost = palloc_array(bool, views->count);
 
-	visits_entries(views, BEFORE, timeout, before);
-	visits_entries(views, AFTER, timeout, after);
+	visits_lost_entries(views, timeout, lost);
 	for (int i = 0; i < views->count; i++)
 	{
-		const ViewState *states = views->views[i].states;
-
-		if (before[i] &&
-			(!after[i] || !span_equal(states[BEFORE].referrer, states[AFTER].referrer) ||
-			 !span_equal(states[BEFORE].query, states[AFTER].query)))
-			rollup_mark(level_start(LEVEL_HOUR, views->views[i].started_at), views->session);
+		if (lost[i])
+			marks_add(level_start(LEVEL_HOUR, views->views[i].started_at), views->session);
 	}
 }
 
@@ -322,25 +315,26 @@ take_difference(void *context, const SessionViews *views)
 static ArrayType *
 find_sessions(const RollupState *state, TimestampTz *since, uint64 *count)
 {
-	Oid		   types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+	Oid		   types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID};
 	Datum	   values[] = {TimestampTzGetDatum(state->rolled_until),
-						   TimestampTzGetDatum(state->announced_until), Int64GetDatum(state->consuming)};
+						   TimestampTzGetDatum(state->announced_until), Int64GetDatum(state->consuming),
+						   TimestampTzGetDatum(state->consuming_since)};
 	Datum	   sessions;
 	bool	   null;
 	ArrayType *found = NULL;
 
-	history_select("SELECT array_agg(DISTINCT d.session_id), min(d.started_at), count(*) FROM ("
-				   "SELECT v.session_id, v.started_at FROM pageviews.views AS v"
-				   " WHERE v.started_at >= $1 AND v.started_at < $2 "
-				   "UNION ALL SELECT c.session_id, c.started_at FROM pageviews.rollup_changes AS c"
-				   " WHERE c.generation <= $3) AS d",
-				   3, types, values, NULL);
-	sessions = history_value(0, 1, &null);
+	sql_select("SELECT array_agg(DISTINCT d.session_id), min(d.started_at), count(*) FROM ("
+			   "SELECT v.session_id, v.started_at FROM pageviews.views AS v"
+			   " WHERE v.started_at >= $1 AND v.started_at < $2 "
+			   "UNION ALL SELECT c.session_id, c.started_at FROM pageviews.rollup_changes AS c"
+			   "  WHERE c.generation <= $3 AND c.started_at >= $4) AS d",
+			   4, types, values, NULL);
+	sessions = sql_value(0, 1, &null);
 	if (!null)
 	{
 		found = DatumGetArrayTypePCopy(sessions);
-		*since = DatumGetTimestampTz(history_value(0, 2, &null));
-		*count = (uint64) DatumGetInt64(history_value(0, 3, &null));
+		*since = DatumGetTimestampTz(sql_value(0, 2, &null));
+		*count = (uint64) DatumGetInt64(sql_value(0, 3, &null));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return found;
@@ -354,7 +348,8 @@ apply_differences(const RollupState *state)
 						   .changes = true,
 						   .before_until = state->rolled_until,
 						   .after_until = state->announced_until,
-						   .consumed = state->consuming};
+						   .consumed = state->consuming,
+						   .consumed_since = state->consuming_since};
 	MemoryContext memory =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews roll-up", ALLOCSET_DEFAULT_SIZES);
 	RollupTally tally = {.cells = cells_new(memory), .memory = memory, .state = state};
@@ -380,11 +375,12 @@ remove_early_marks(const RollupState *state)
 	bool  null;
 	Datum marks;
 
-	history_select("SELECT array_agg(mark_id) FROM pageviews.rollup_marks WHERE hour >= $1", 1,
-				   types, &value, NULL);
-	marks = history_value(0, 1, &null);
+	sql_select("SELECT array_agg(mark_id) FROM pageviews.rollup_marks WHERE hour >= $1", 1, types,
+			   &value, NULL);
+	marks = sql_value(0, 1, &null);
 	if (!null)
-		change("DELETE FROM pageviews.rollup_marks WHERE mark_id = ANY ($1)", 1, &types[1], &marks);
+		sql_execute(NULL, "DELETE FROM pageviews.rollup_marks WHERE mark_id = ANY ($1)", 1,
+					&types[1], &marks);
 }
 
 bool
@@ -392,8 +388,8 @@ rollup_apply(TimestampTz until)
 {
 	RollupState state;
 	uint64		views;
-	Oid			types[] = {INT8OID};
-	Datum		consumed;
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
+	Datum		consumed[2];
 	bool		more;
 
 	/* One at a time; the store does not wait for this. */
@@ -417,13 +413,44 @@ rollup_apply(TimestampTz until)
 	UpdateActiveSnapshotCommandId();
 	state.rolled_until = state.announced_until;
 	more = rollup_remake(&state);
-	consumed = Int64GetDatum(state.consuming);
-	change("DELETE FROM pageviews.rollup_changes WHERE generation <= $1", 1, types, &consumed);
+	consumed[0] = Int64GetDatum(state.consuming);
+	consumed[1] = TimestampTzGetDatum(state.consuming_since);
+	sql_execute(NULL,
+				"DELETE FROM pageviews.rollup_changes WHERE generation <= $1 AND started_at >= $2",
+				lengthof(types), types, consumed);
 	state.consuming = 0;
 	more = rollup_close(&state) || more;
 	write_state(&state);
 	PopActiveSnapshot();
 	return more || state.rolled_until < until;
+}
+
+static void
+must_not_be_standby(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				errmsg("cannot roll up on a standby"),
+				errhint("It has the roll-ups of its primary."));
+}
+
+/* rebuild_rollups(): begins again. */
+Datum
+pageviews_rebuild_rollups(PG_FUNCTION_ARGS)
+{
+	RollupState state;
+
+	must_not_be_standby();
+	SPI_connect();
+	LockRelationOid(rollup_state_table(), ExclusiveLock);
+	PushActiveSnapshot(GetLatestSnapshot());
+	rollup_read_state(&state);
+	if (begin(&state))
+		write_state(&state);
+	PopActiveSnapshot();
+	SPI_finish();
+	board_note_mark();
+	PG_RETURN_VOID();
 }
 
 /* roll_up(until): everything at once, in the caller's transaction. */
@@ -435,9 +462,7 @@ pageviews_roll_up(PG_FUNCTION_ARGS)
 
 	if (TIMESTAMP_NOT_FINITE(until))
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("until must be finite"));
-	if (RecoveryInProgress())
-		ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				errmsg("cannot roll up on a standby"));
+	must_not_be_standby();
 	SPI_connect();
 	while (more && rollup_announce(until))
 	{

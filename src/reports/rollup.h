@@ -29,7 +29,8 @@ typedef struct RollupState
 	TimestampTz rolled_until;
 	TimestampTz announced_until; /* later than rolled_until: to be applied */
 	int64		generation;		 /* of the changes that are kept now */
-	int64		consuming;		 /* those up to this one will be applied */
+	int64		consuming;		 /* those up to this one will be applied ... */
+	TimestampTz consuming_since; /* ... of views that began since then */
 	TimestampTz days_until;		 /* days before this have packs, which are kept */
 	TimestampTz months_until;
 	TimestampTz raw_since;	   /* views before this were dropped: their roll-ups stay as they are */

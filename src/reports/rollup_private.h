@@ -12,6 +12,17 @@
 #include "cells.h"
 #include "visits.h"
 
+/* A set of hours, in their order once it was sorted. */
+typedef struct Hours
+{
+	TimestampTz *at;
+	int			 count;
+	int			 capacity;
+} Hours;
+
+/* Whether a sorted set has an hour. */
+extern bool hours_have(const Hours *hours, TimestampTz hour);
+
 /* Where contributions go: into cells of every level that has packs for their time. */
 typedef struct RollupTally
 {
@@ -21,15 +32,11 @@ typedef struct RollupTally
 	Span			   site; /* of the session that tells */
 	int				   sign; /* 1 or -1 */
 	/* Takes a contribution only if its hour is one of these; NULL: takes all, for every level. */
-	const TimestampTz *hours;
-	int				   hour_count;
+	const Hours *hours;
 } RollupTally;
 
 /* A TakeContribution. */
 extern void rollup_tally(void *context, const Contribution *contribution);
-
-/* Marks an hour and a session. */
-extern void rollup_mark(TimestampTz hour, const uint8 *session);
 
 /*
  * Makes some of the marked hours again from the views, as the announcement has

@@ -18,6 +18,7 @@
 
 #include "history.h"
 #include "packs.h"
+#include "sql.h"
 
 /* Marked hours that are taken at a time. */
 #define HOURS_AT_A_TIME 6
@@ -26,14 +27,6 @@
 #define DAY_PATIENCE	 (2 * USECS_PER_HOUR)
 #define MONTH_PATIENCE	 (8 * USECS_PER_DAY)
 #define CLOSES_AT_A_TIME 31
-
-/* A set of hours, sorted when sort_hours() was called. */
-typedef struct Hours
-{
-	TimestampTz *at;
-	int			 count;
-	int			 capacity;
-} Hours;
 
 /* What take_touched() gathers. */
 typedef struct Touched
@@ -54,8 +47,8 @@ compare_hours(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool
-has_hour(const Hours *hours, TimestampTz hour)
+bool
+hours_have(const Hours *hours, TimestampTz hour)
 {
 	return bsearch(&hour, hours->at, hours->count, sizeof *hours->at, compare_hours) != NULL;
 }
@@ -89,16 +82,6 @@ sort_hours(Hours *hours)
 	hours->count = kept;
 }
 
-void
-rollup_mark(TimestampTz hour, const uint8 *session)
-{
-	Oid	  types[] = {TIMESTAMPTZOID, UUIDOID};
-	Datum values[] = {TimestampTzGetDatum(hour), PointerGetDatum(session)};
-
-	SPI_execute_with_args("INSERT INTO pageviews.rollup_marks (hour, session_id) VALUES ($1, $2)",
-						  2, types, values, NULL, false, 0);
-}
-
 /* --- marked hours ------------------------------------------------------------------ */
 
 /* A TakeSession: the hours that a change of a marked one may have changed. */
@@ -116,8 +99,8 @@ take_touched(void *context, const SessionViews *views)
 		bool touches = touched->all_of_session;
 
 		for (end = first; end < views->count && (end == first || !entries[end]); end++)
-			touches = touches || has_hour(touched->marked,
-										  level_start(LEVEL_HOUR, views->views[end].started_at));
+			touches = touches || hours_have(touched->marked,
+											level_start(LEVEL_HOUR, views->views[end].started_at));
 		for (int i = first; touches && i < end; i++)
 			add_hour(touched->hours, level_start(LEVEL_HOUR, views->views[i].started_at));
 	}
@@ -159,11 +142,11 @@ sessions_of_hours(const Hours *hours)
 	Datum	   sessions;
 	ArrayType *found;
 
-	history_select("SELECT array_agg(DISTINCT v.session_id) FROM unnest($1) AS h (hour)"
-				   " JOIN pageviews.views AS v"
-				   " ON v.started_at >= h.hour AND v.started_at < h.hour + interval '1 hour'",
-				   1, &type, &value, NULL);
-	sessions = history_value(0, 1, &null);
+	sql_select("SELECT array_agg(DISTINCT v.session_id) FROM unnest($1) AS h (hour)"
+			   " JOIN pageviews.views AS v"
+			   " ON v.started_at >= h.hour AND v.started_at < h.hour + interval '1 hour'",
+			   1, &type, &value, NULL);
+	sessions = sql_value(0, 1, &null);
 	found = null ? NULL : DatumGetArrayTypePCopy(sessions);
 	SPI_freetuptable(SPI_tuptable);
 	return found;
@@ -178,7 +161,8 @@ query_of(const RollupState *state, ArrayType *sessions, TimestampTz since, Times
 						  .changes = true,
 						  .before_until = DT_NOBEGIN,
 						  .after_until = state->rolled_until,
-						  .consumed = state->consuming};
+						  .consumed = state->consuming,
+						  .consumed_since = state->consuming_since};
 }
 
 /* Adds the hours that may have changed with the marked ones, and with marked sessions. */
@@ -224,11 +208,8 @@ remake_hours(const RollupState *state, const Hours *hours)
 {
 	MemoryContext memory =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews roll-up", ALLOCSET_DEFAULT_SIZES);
-	RollupTally	 tally = {.cells = cells_new(memory),
-						  .memory = memory,
-						  .state = state,
-						  .hours = hours->at,
-						  .hour_count = hours->count};
+	RollupTally tally = {
+		.cells = cells_new(memory), .memory = memory, .state = state, .hours = hours};
 	HistoryQuery query = query_of(state, sessions_of_hours(hours), hours->at[0] - HISTORY_REACH,
 								  hours->at[hours->count - 1] + USECS_PER_HOUR + HISTORY_REACH);
 	Hours		 quarters = {NULL, 0, 0};
@@ -286,37 +267,36 @@ rollup_remake(const RollupState *state)
 	ArrayType *sessions = NULL;
 	Datum	   value;
 
-	history_select(
+	sql_select(
 		"WITH h AS (SELECT DISTINCT hour FROM pageviews.rollup_marks WHERE hour < $1"
 		" ORDER BY hour LIMIT $2)"
 		" SELECT array_agg(DISTINCT m.hour ORDER BY m.hour), array_agg(DISTINCT m.session_id)"
 		" FILTER (WHERE m.session_id IS NOT NULL), array_agg(m.mark_id)"
 		" FROM pageviews.rollup_marks AS m WHERE m.hour IN (SELECT h.hour FROM h)",
 		2, types, values, NULL);
-	value = history_value(0, 1, &null);
+	value = sql_value(0, 1, &null);
 	if (null)
 		return false;
 	hours = hours_of_array(DatumGetArrayTypeP(value));
 	if (hours.count == 0)
 		return false;
-	value = history_value(0, 2, &null);
+	value = sql_value(0, 2, &null);
 	if (!null)
 		sessions = DatumGetArrayTypePCopy(value);
-	marks = PointerGetDatum(DatumGetArrayTypePCopy(history_value(0, 3, &null)));
+	marks = PointerGetDatum(DatumGetArrayTypePCopy(sql_value(0, 3, &null)));
 
 	add_touched(state, &hours, sessions);
 	keep_possible(state, &hours);
 	if (hours.count > 0)
 		remake_hours(state, &hours);
-	SPI_execute_with_args("DELETE FROM pageviews.rollup_marks WHERE mark_id = ANY ($1)", 1,
-						  &marks_type, &marks, NULL, false, 0);
+	sql_execute(NULL, "DELETE FROM pageviews.rollup_marks WHERE mark_id = ANY ($1)", 1, &marks_type,
+				&marks);
 	/* Those that were taken are still there, in this snapshot. */
 	values[1] = marks;
 	types[1] = INT8ARRAYOID;
-	return history_select(
-			   "SELECT FROM pageviews.rollup_marks WHERE hour < $1 AND mark_id <> ALL ($2)"
-			   " LIMIT 1",
-			   2, types, values, NULL) > 0;
+	return sql_select("SELECT FROM pageviews.rollup_marks WHERE hour < $1 AND mark_id <> ALL ($2)"
+					  " LIMIT 1",
+					  2, types, values, NULL) > 0;
 }
 
 /* --- days and months ----------------------------------------------------------------- */

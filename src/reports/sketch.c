@@ -320,7 +320,8 @@ sketch_read(Sketch *sketch, StringInfo from)
 	for (uint64 i = 1; i < count; i++)
 	{
 		entry += (uint32) varint_read(from);
-		if (entry >> (INDEX_BITS + RANK_BITS) != 0)
+		if (entry >> (INDEX_BITS + RANK_BITS) != 0 || (entry & RANK_MASK) == 0 ||
+			(entry & RANK_MASK) > RANK_LIMIT)
 			varint_corrupted();
 		sketch_add(sketch, entry);
 	}

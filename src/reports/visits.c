@@ -77,6 +77,23 @@ visits_entries(const SessionViews *views, Version version, int64 timeout, bool *
 	}
 }
 
+void
+visits_lost_entries(const SessionViews *views, int64 timeout, bool *lost)
+{
+	bool *kept = palloc_array(bool, views->count);
+
+	visits_entries(views, BEFORE, timeout, lost);
+	visits_entries(views, AFTER, timeout, kept);
+	for (int i = 0; i < views->count; i++)
+	{
+		const ViewState *states = views->views[i].states;
+
+		lost[i] =
+			lost[i] && (!kept[i] || !span_equal(states[BEFORE].referrer, states[AFTER].referrer) ||
+						!span_equal(states[BEFORE].query, states[AFTER].query));
+	}
+}
+
 static Span
 make_value(Telling *telling, const Span *parts, int count)
 {

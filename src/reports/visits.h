@@ -82,6 +82,12 @@ extern void visits_tell(const SessionViews *views, Version version, const VisitR
 extern void visits_entries(const SessionViews *views, Version version, int64 timeout,
 						   bool *entries);
 
+/*
+ * Marks in `lost`, one for each view, those that began a visit before and do not
+ * any more, or whose visit came from somewhere else.
+ */
+extern void visits_lost_entries(const SessionViews *views, int64 timeout, bool *lost);
+
 /* Whether both versions are the same. */
 extern bool visits_same(const SessionViews *views);
 

@@ -33,6 +33,7 @@
 /* --- the worker's side ---------------------------------------------------------- */
 
 static Micros				   due = PG_INT64_MAX;
+static Micros				   last_stored = 0;
 static BackgroundWorkerHandle *running = NULL;
 
 static Micros
@@ -44,6 +45,7 @@ delay(void)
 void
 roller_stored(Micros now)
 {
+	last_stored = now;
 	if (due == PG_INT64_MAX && setting_rollup_delay > 0)
 		due = now + delay();
 }
@@ -101,17 +103,17 @@ roller_run(Micros now)
 		roller_stored(now);
 	if (now < roller_deadline())
 		return;
-	/* What is stored from here on asks for another one. */
-	due = PG_INT64_MAX;
+	/* What was stored a moment ago is too young for this one, and asks for another. */
+	due = last_stored + delay() > now ? last_stored + delay() : PG_INT64_MAX;
 	if (is_running())
-		roller_stored(now);
+		due = now + delay();
 	else
 		start();
 }
 
 /* --- the process ---------------------------------------------------------------- */
 
-/* Everything that began before `until`; an error was logged by the store. */
+/* Everything that began before `until`; the store logs errors but for those that usually pass. */
 static void
 roll_up(TimestampTz until)
 {
@@ -129,7 +131,14 @@ roll_up(TimestampTz until)
 		if (result == STORE_OK)
 			failures = 0;
 		else if (++failures == ROLLER_RETRIES)
+		{
+			ereport(
+				WARNING, errmsg("pageviews could not bring its roll-ups up to date"),
+				errdetail("It will be tried again. Reports read views meanwhile."),
+				errhint("If nothing else was logged, somebody holds a lock on one of the tables "
+						"pageviews.rollup*."));
 			break;
+		}
 		else
 		{
 			more = true;

@@ -40,6 +40,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "pageviews.h"
 #include "settings.h"
 #include "store_private.h"
 
@@ -215,7 +216,7 @@ warn_of_superuser(Oid role, const char *name)
 
 	if (!superuser_arg(role))
 		warned = InvalidOid;
-	else if (role != warned)
+	else if (role != warned && pageviews_in_worker)
 	{
 		warned = role;
 		ereport(
@@ -307,6 +308,9 @@ log_failure(const char *activity, const ErrorData *error)
 	char		message[STORE_MESSAGE_LIMIT];
 	int interval = error->sqlerrcode == last_logged_sqlstate ? LOG_INTERVAL_MS : LOG_BURST_MS;
 
+	/* Who was told to stop cancelled it. */
+	if (ShutdownRequestPending && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		return;
 	if ((is_passing(error->sqlerrcode) && consecutive_failures < PASSING_FAILURES) ||
 		(last_logged_at != 0 && !TimestampDifferenceExceeds(last_logged_at, now, interval)))
 	{

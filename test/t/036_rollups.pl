@@ -91,17 +91,20 @@ reports_are_right('visitors went on');
 $roll->('the visitors\' next pages are rolled up');
 reports_are_right('rolled up again');
 
-# A leftover that began an hour ago, and one that became the first view of a visit that is rolled up.
-my $late = $node->visitor;
-for my $minutes (60, 10)
+# A leftover of a visit of its own, and one that becomes the first view of a visit that
+# is rolled up, which so comes from somewhere else.
+my $late = $open[0][0];
+for my $minutes (90, 10)
 {
-	my $view = $late->new_view('/late', view => Pageviews::Client::uuid(int((time - 60 * $minutes) * 1000)));
+	my $view = $late->new_view('/late', view => Pageviews::Client::uuid(int((time - 60 * $minutes) * 1000)), referrer => "https://$minutes.example/");
 
 	$view->{born} -= 60 * $minutes;
 	$late->send_message(Pageviews::Client::message($view, 'end', reason => 'closed', state => 'hidden', visible => 700, whole => 1));
 	$late->expect(type => 'stored', view => $view->{view});
 	reports_are_right("a view came $minutes minutes late");
 }
+is($node->value(q{SELECT string_agg(concat_ws(' ', referrer, visits, visitors), ',' ORDER BY referrer) FROM pageviews.referrers() WHERE referrer LIKE '%0.example'}),
+	'10.example 1 1,90.example 1 1', 'both visits come from where their first views did');
 $roll->('time goes on');
 reports_are_right('late views are there');
 
@@ -132,9 +135,12 @@ Pageviews::Cluster::eventually('nobody rolls up any more', 60,
 	sub { $node->value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pageviews roll-ups'") eq '0' });
 $node->safe_psql('postgres', 'SELECT pageviews.roll_up()');
 my $kept = $node->value($sum);
+my $until = $node->value('SELECT rolled_until FROM pageviews.rollup_state');
 
-cmp_ok($node->value('SELECT pageviews.rebuild_rollups()'), '>', 2, 'all hours are marked');
-$node->safe_psql('postgres', 'SELECT pageviews.roll_up((SELECT rolled_until FROM pageviews.rollup_state))');
+$node->safe_psql('postgres', 'SELECT pageviews.rebuild_rollups()');
+is($node->value($sum), '', 'begun again');
+reports_are_right('begun again');
+$node->safe_psql('postgres', "SELECT pageviews.roll_up('$until')");
 is($node->value($sum), $kept, 'roll-ups that were kept are those that are made from scratch');
 is($node->value('SELECT count(*) FROM pageviews.rollup_changes'), '0', 'no change is left');
 reports_are_right('made from scratch');

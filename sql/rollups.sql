@@ -1,0 +1,76 @@
+-- Roll-ups as a user meets them: how good the estimates are, what is damaged, what outlives the views.
+SET timezone = 'UTC';
+SET jit = off;
+SET client_min_messages = 'warning';
+CREATE EXTENSION pageviews;
+SELECT pageviews.make_partition(m::date) FROM (VALUES ('2024-02-01'), ('2024-03-01')) AS v (m);
+
+-- 30,000 sessions, each once on /all and every twentieth on /some; engagement of all lengths.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), md5(n::text)::uuid, '2024-02-10'::timestamptz + n * interval '37 seconds', 7, (n::bigint * 7919 % 100003)::integer, 0, 0, 1, 'a.example', p
+FROM generate_series(1, 30000) AS n, unnest(CASE WHEN n % 20 = 0 THEN '{/all,/some}'::text[] ELSE '{/all}' END) AS p;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT rolled_until, days_until, months_until, raw_since FROM pageviews.rollup_state;
+SELECT level, count(*) > 0 AS some FROM pageviews.rollups WHERE dimension = 1 GROUP BY level ORDER BY level;
+
+-- Some thousands of visitors are estimated, within 2 %; fewer are counted.
+SELECT path, views, CASE WHEN visitors BETWEEN 29400 AND 30600 THEN 'near 30000' ELSE visitors::text END AS visitors, visits
+FROM pageviews.pages('2024-02-01', '2024-03-01');
+SELECT abs(p.engagement_median_ms - e.median) <= 0.03 * e.median AS near
+FROM pageviews.pages('2024-02-01', '2024-03-01') AS p,
+LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY v.engagement_ms) AS median FROM pageviews.views AS v WHERE v.path = p.path) AS e;
+
+-- Days of a zone that is not whole hours from UTC: from roll-ups as from views, which filters that let everything pass ask for.
+SET timezone = 'Asia/Kolkata';
+SELECT count(*) AS days, bool_and(r = v) AS equal
+FROM pageviews.timeline('2024-02-10', '2024-02-23') AS r JOIN pageviews.timeline('2024-02-10', '2024-02-23', filters => '{}') AS v USING (bucket);
+SET timezone = 'UTC';
+
+-- A damaged pack is an error that says what to do, and nothing worse.
+UPDATE pageviews.rollups SET pack = '\x01ffff' WHERE dimension = 0 AND level = 2;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
+UPDATE pageviews.rollups SET pack = '\x02' WHERE dimension = 0 AND level = 2;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
+-- Nor is it read where the settings say that visits are others than those that were rolled up.
+UPDATE pageviews.rollup_state SET visit_timeout = 1;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
+UPDATE pageviews.rollup_state SET visit_timeout = 1800;
+SELECT pageviews.rebuild_rollups();
+SELECT pageviews.roll_up('2024-03-20');
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
+SELECT pageviews.count_visitors(s.sketch) FROM (VALUES ('\x01'::bytea), (NULL)) AS s (sketch);
+SELECT pageviews.count_visitors('\x');
+SELECT pageviews.count_visitors('\x00ff');
+SELECT pageviews.count_visitors('\x02ffffffff07');
+SELECT pageviews.count_visitors('\x02bf01');
+SELECT pageviews.count_visitors('\x0240');
+SELECT pageviews.count_visitors('\xffffffffffffffffffff01');
+SELECT * FROM pageviews.cells('{2024-02-01,2024-03-01}', NULL, 'weather');
+SELECT pageviews.roll_up('infinity');
+
+-- Whoever may read some sites reads their roll-ups, and makes none.
+CREATE ROLE regress_pageviews_editor;
+GRANT pageviews_site_reader TO regress_pageviews_editor;
+INSERT INTO pageviews.site_readers VALUES ('regress_pageviews_editor', 'b.example');
+SET ROLE regress_pageviews_editor;
+SELECT count(*) FROM pageviews.pages('2024-02-01', '2024-03-01');
+SELECT count(*) FROM pageviews.rollups;
+SELECT pageviews.rebuild_rollups();
+RESET ROLE;
+UPDATE pageviews.site_readers SET site = 'a.example';
+SET ROLE regress_pageviews_editor;
+SELECT count(*) FROM pageviews.pages('2024-02-01', '2024-03-01');
+RESET ROLE;
+
+-- Roll-ups outlive the views (8 days here).
+CREATE TEMPORARY TABLE before AS SELECT * FROM pageviews.pages('2024-02-01', '2024-03-01');
+SELECT pageviews.drop_partition('2024-03-15');
+SELECT count(*) FROM pageviews.views;
+SELECT raw_since FROM pageviews.rollup_state;
+SELECT count(*) AS pages, bool_and(b = p) AS equal FROM pageviews.pages('2024-02-01', '2024-03-01') AS p JOIN before AS b USING (path);
+SELECT pageviews.rebuild_rollups();
+SELECT count(*) AS pages, bool_and(b = p) AS equal FROM pageviews.pages('2024-02-01', '2024-03-01') AS p JOIN before AS b USING (path);
+
+DROP EXTENSION pageviews;
+DROP OWNED BY regress_pageviews_editor;
+DROP ROLE regress_pageviews_editor;

@@ -1,0 +1,15 @@
+/*
+ * marks.h
+ *	  Hours that the roll-ups may have wrong, see marks.c.
+ */
+#ifndef PAGEVIEWS_MARKS_H
+#define PAGEVIEWS_MARKS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+/* Marks an hour; with a session (16 bytes, or NULL) whose views are to be looked for. */
+extern void marks_add(TimestampTz hour, const uint8 *session);
+
+#endif /* PAGEVIEWS_MARKS_H */
