@@ -27,9 +27,9 @@ FROM pageviews.timeline('2024-02-10', '2024-02-23') AS r JOIN pageviews.timeline
 SET timezone = 'UTC';
 
 -- A damaged pack is an error that says what to do, and nothing worse.
-UPDATE pageviews.rollups SET pack = '\x01ffff' WHERE dimension = 0 AND level = 2;
+UPDATE pageviews.rollups SET pack = '\x02ffff' WHERE dimension = 0 AND level = 2;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
-UPDATE pageviews.rollups SET pack = '\x02' WHERE dimension = 0 AND level = 2;
+UPDATE pageviews.rollups SET pack = '\x01' WHERE dimension = 0 AND level = 2;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
 -- Nor is it read where the settings say that visits are others than those that were rolled up.
 UPDATE pageviews.rollup_state SET visit_timeout = 1;
@@ -38,12 +38,16 @@ UPDATE pageviews.rollup_state SET visit_timeout = 1800;
 SELECT pageviews.rebuild_rollups();
 SELECT pageviews.roll_up('2024-03-20');
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
-SELECT pageviews.count_visitors(s.sketch) FROM (VALUES ('\x01'::bytea), (NULL)) AS s (sketch);
+SELECT pageviews.count_visitors(s.sketch) FROM (VALUES ('\x02'::bytea), (NULL)) AS s (sketch);
+SELECT pageviews.count_visitors(s.sketch) FROM (VALUES ('\x0340'::bytea), ('\x011100'), ('\x0340')) AS s (sketch);
 SELECT pageviews.count_visitors('\x');
 SELECT pageviews.count_visitors('\x00ff');
-SELECT pageviews.count_visitors('\x02ffffffff07');
-SELECT pageviews.count_visitors('\x02bf01');
-SELECT pageviews.count_visitors('\x0240');
+SELECT pageviews.count_visitors('\x03ffffffff7f');
+SELECT pageviews.count_visitors('\x030000');
+SELECT pageviews.count_visitors('\x03003f');
+SELECT pageviews.count_visitors('\x0111');
+SELECT pageviews.count_visitors('\x01f1ff7f00');
+SELECT pageviews.count_visitors('\x010f2500');
 SELECT pageviews.count_visitors('\xffffffffffffffffffff01');
 SELECT * FROM pageviews.cells('{2024-02-01,2024-03-01}', NULL, 'weather');
 SELECT pageviews.roll_up('infinity');

@@ -6,7 +6,11 @@
  *
  *	  length of what its value shares with the one before, and of the rest; the
  *	  rest; a byte that tells which counters are not 0 and whether there is a
- *	  histogram; these counters; the histogram; the sketch
+ *	  histogram; these counters; how many bytes follow; the histogram; the sketch
+ *
+ * Reading a pack leaves histogram and sketch of a cell where they are, as a piece:
+ * a report then reads the pieces of one cell after the other into the same few
+ * kilobytes, and a pack that is written again takes over what was not added to.
  */
 #include "cells.h"
 
@@ -15,10 +19,19 @@
 
 #include "varint.h"
 
-#define PACK_VERSION  1
+#define PACK_VERSION  2
 #define HAS_HISTOGRAM (1 << COUNTER_COUNT)
 
 StaticAssertDecl(COUNTER_COUNT == 7, "the counters and the histogram have a bit each of one byte");
+
+/* A histogram and a sketch, or a sketch alone, as bytes. */
+struct CellPiece
+{
+	CellPiece  *next;
+	const char *bytes;
+	int			length;
+	bool		has_histogram;
+};
 
 typedef struct CellEntry
 {
@@ -154,9 +167,37 @@ cells_sorted(const Cells *cells, uint32 *count)
 	return sorted;
 }
 
+/* Whether nothing was added to a cell since its pieces came. */
+static bool
+is_untouched(const Cell *cell)
+{
+	return cell->engagement.bars == NULL && cell->engagement.counts == NULL &&
+		   cell->visitors.entries == NULL && cell->visitors.registers == NULL;
+}
+
+void
+cell_read_pieces(Cell *cell)
+{
+	if (cell->pieces != NULL && cell->pieces->next != NULL)
+	{
+		histogram_expect_many(&cell->engagement);
+		sketch_expect(&cell->visitors, cell->counters[COUNT_VISITS]);
+	}
+	for (const CellPiece *piece = cell->pieces; piece != NULL; piece = piece->next)
+	{
+		StringInfoData from = {(char *) piece->bytes, piece->length, piece->length, 0};
+
+		if (piece->has_histogram)
+			histogram_read(&cell->engagement, &from);
+		sketch_read(&cell->visitors, &from);
+	}
+	cell->pieces = NULL;
+}
+
 void
 cell_merge(Cell *into, const Cell *from)
 {
+	Assert(from->pieces == NULL);
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		into->counters[i] += from->counters[i];
 	histogram_merge(&into->engagement, &from->engagement);
@@ -207,12 +248,32 @@ shared_length(Span a, Span b)
 	return length;
 }
 
-static void
-pack_cell(StringInfo pack, Cell *cell, Span before)
+/* Histogram and sketch of a cell as bytes, as they lie or in `scratch`. */
+static CellPiece
+take_piece(Cell *cell, StringInfo scratch)
 {
-	Span  value = cell->key.value;
-	int	  shared = shared_length(before, value);
-	uint8 present = 0;
+	CellPiece whole = {.bytes = scratch->data};
+
+	if (cell->pieces != NULL && cell->pieces->next == NULL && is_untouched(cell))
+		return *cell->pieces;
+	cell_read_pieces(cell);
+	resetStringInfo(scratch);
+	whole.has_histogram = !histogram_is_empty(&cell->engagement);
+	if (whole.has_histogram)
+		histogram_write(&cell->engagement, scratch);
+	sketch_write(&cell->visitors, scratch);
+	whole.bytes = scratch->data;
+	whole.length = scratch->len;
+	return whole;
+}
+
+static void
+pack_cell(StringInfo pack, Cell *cell, Span before, StringInfo scratch)
+{
+	Span	  value = cell->key.value;
+	int		  shared = shared_length(before, value);
+	CellPiece piece = take_piece(cell, scratch);
+	uint8	  present = piece.has_histogram ? HAS_HISTOGRAM : 0;
 
 	varint_write(pack, (uint64) shared);
 	varint_write(pack, (uint64) (value.length - shared));
@@ -220,35 +281,49 @@ pack_cell(StringInfo pack, Cell *cell, Span before)
 
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		present |= (uint8) ((cell->counters[i] != 0) << i);
-	if (!histogram_is_empty(&cell->engagement))
-		present |= HAS_HISTOGRAM;
 	appendStringInfoCharMacro(pack, (char) present);
 	for (int i = 0; i < COUNTER_COUNT; i++)
 	{
 		if (cell->counters[i] != 0)
 			varint_write_signed(pack, cell->counters[i]);
 	}
-	if (present & HAS_HISTOGRAM)
-		histogram_write(&cell->engagement, pack);
-	sketch_write(&cell->visitors, pack);
+	varint_write(pack, (uint64) piece.length);
+	appendBinaryStringInfo(pack, piece.bytes, piece.length);
 }
 
 bytea *
 cells_pack(Cell *const *sorted, uint32 count)
 {
 	StringInfoData pack;
+	StringInfoData scratch;
 	Span		   before = {"", 0};
 
+	initStringInfo(&scratch);
 	initStringInfo(&pack);
 	appendStringInfoSpaces(&pack, VARHDRSZ);
 	appendStringInfoCharMacro(&pack, PACK_VERSION);
 	for (uint32 i = 0; i < count; i++)
 	{
-		pack_cell(&pack, sorted[i], before);
+		pack_cell(&pack, sorted[i], before, &scratch);
 		before = sorted[i]->key.value;
 	}
+	pfree(scratch.data);
 	SET_VARSIZE(pack.data, pack.len);
 	return (bytea *) pack.data;
+}
+
+/* Leaves the rest of a cell to be read later. */
+static void
+add_piece(Cell *cell, StringInfo from, bool has_histogram)
+{
+	uint64	   length = varint_read(from);
+	CellPiece *piece = palloc(sizeof *piece);
+
+	piece->bytes = varint_read_bytes(from, length);
+	piece->length = (int) length;
+	piece->has_histogram = has_histogram;
+	piece->next = cell->pieces;
+	cell->pieces = piece;
 }
 
 void
@@ -283,9 +358,7 @@ cells_unpack(Cells *into, const CellKey *key, const bytea *pack)
 			if (present & 1 << i)
 				cell->counters[i] += varint_read_signed(&from);
 		}
-		if (present & HAS_HISTOGRAM)
-			histogram_read(&cell->engagement, &from);
-		sketch_read(&cell->visitors, &from);
+		add_piece(cell, &from, (present & HAS_HISTOGRAM) != 0);
 	}
 	pfree(value.data);
 	MemoryContextSwitchTo(caller);

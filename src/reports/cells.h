@@ -73,12 +73,15 @@ typedef struct CellKey
 	Span		value; /* what value_write() made */
 } CellKey;
 
+typedef struct CellPiece CellPiece;
+
 typedef struct Cell
 {
-	CellKey	  key;
-	int64	  counters[COUNTER_COUNT];
-	Histogram engagement; /* of its views */
-	Sketch	  visitors;
+	CellKey	   key;
+	int64	   counters[COUNTER_COUNT];
+	Histogram  engagement; /* of its views */
+	Sketch	   visitors;
+	CellPiece *pieces; /* more of both, as packs have it; cell_read_pieces() adds it */
 } Cell;
 
 typedef struct Cells Cells;
@@ -91,6 +94,10 @@ extern Cell *cells_get(Cells *cells, const CellKey *key);
 /* All of them, in the order of `at`, `span`, dimension, site and value; an array of the caller's. */
 extern Cell **cells_sorted(const Cells *cells, uint32 *count);
 
+/* Adds to the histogram and the visitors what is still in pieces. */
+extern void cell_read_pieces(Cell *cell);
+
+/* Adds a cell without pieces to another. */
 extern void cell_merge(Cell *into, const Cell *from);
 
 /* A value of some parts as bytes, and back into VALUE_PARTS spans, the rest of them without a value. */
@@ -99,7 +106,8 @@ extern void value_read(Span value, Span parts[VALUE_PARTS]);
 
 /*
  * The cells of one stretch, site and dimension as bytes: `count` of them in the
- * order of their values.  Reading adds to the cells of `key` with each value.
+ * order of their values.  Reading adds to the cells of `key` with each value;
+ * the pack must stay as long as the cells do, or until cell_read_pieces().
  */
 extern bytea *cells_pack(Cell *const *sorted, uint32 count);
 extern void	  cells_unpack(Cells *into, const CellKey *key, const bytea *pack);

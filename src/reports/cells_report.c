@@ -100,16 +100,15 @@ add_packs(Report *report, Level level, TimestampTz from, TimestampTz until)
 		bool		   null;
 		const Stretch *stretch =
 			cover_find(&report->cover, DatumGetTimestampTz(sql_value(i, 1, &null)));
-		Datum	stored = sql_value(i, 3, &null);
-		bytea  *pack = DatumGetByteaPP(stored);
-		CellKey key;
+		MemoryContext caller = MemoryContextSwitchTo(report->memory);
+		bytea		 *pack = DatumGetByteaPCopy(sql_value(i, 3, &null));
+		CellKey		  key;
 
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(caller);
 		key =
 			make_key(report, stretch->bucket, span_of_text(DatumGetTextPP(sql_value(i, 2, &null))));
 		cells_unpack(report->cells, &key, pack);
-		if ((Pointer) pack != DatumGetPointer(stored))
-			pfree(pack);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -476,8 +475,10 @@ put_cell(ReturnSetInfo *result, const Report *report, Cell *cell)
 	};
 	Datum values[COLUMNS] = {0};
 	bool  nulls[COLUMNS] = {0};
-	int64 median = histogram_percentile(&cell->engagement, 0.5);
+	int64 median;
 
+	cell_read_pieces(cell);
+	median = histogram_percentile(&cell->engagement, 0.5);
 	values[BUCKET] = Int32GetDatum(cell->key.span);
 	nulls[SITE] = cell->key.site.data == NULL;
 	if (!nulls[SITE])

@@ -41,23 +41,20 @@ make_counts(Histogram *histogram)
 	histogram->bar_count = histogram->bar_capacity = 0;
 }
 
-/* Where the bar of a bucket is, or would be. */
-static int
-find_bar(const Histogram *histogram, int bucket)
+void
+histogram_expect_many(Histogram *histogram)
 {
-	int low = 0;
-	int high = histogram->bar_count;
+	if (histogram->counts == NULL)
+		make_counts(histogram);
+}
 
-	while (low < high)
-	{
-		int middle = (low + high) / 2;
-
-		if (histogram->bars[middle].bucket < bucket)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+/* Where the bar of a bucket is, or would be; it is not before `at`. */
+static int
+find_bar(const Histogram *histogram, int bucket, int at)
+{
+	while (at < histogram->bar_count && histogram->bars[at].bucket < bucket)
+		at++;
+	return at;
 }
 
 static void
@@ -77,36 +74,46 @@ insert_bar(Histogram *histogram, int at, int bucket, int32 count)
 	histogram->bar_count++;
 }
 
-void
-histogram_add(Histogram *histogram, int bucket, int64 count)
+/* Adds to a bucket whose bar is not before `from`, while there are bars; returns where it is. */
+static int
+add_from(Histogram *histogram, int bucket, int64 count, int from)
 {
-	Assert(bucket >= 0 && bucket < HISTOGRAM_BUCKETS);
 	if (histogram->counts == NULL)
 	{
-		int at = find_bar(histogram, bucket);
+		int at = find_bar(histogram, bucket, from);
 
 		if (at < histogram->bar_count && histogram->bars[at].bucket == bucket &&
 			Abs(histogram->bars[at].count + count) < PG_INT32_MAX)
 		{
 			histogram->bars[at].count += (int32) count;
-			return;
+			return at;
 		}
 		if (Abs(count) < PG_INT32_MAX && histogram->bar_count < BAR_LIMIT &&
 			(at == histogram->bar_count || histogram->bars[at].bucket != bucket))
 		{
 			insert_bar(histogram, at, bucket, (int32) count);
-			return;
+			return at;
 		}
 		make_counts(histogram);
 	}
 	histogram->counts[bucket] += count;
+	return 0;
+}
+
+void
+histogram_add(Histogram *histogram, int bucket, int64 count)
+{
+	Assert(bucket >= 0 && bucket < HISTOGRAM_BUCKETS);
+	add_from(histogram, bucket, count, 0);
 }
 
 void
 histogram_merge(Histogram *into, const Histogram *from)
 {
+	int at = 0;
+
 	for (int i = 0; i < from->bar_count; i++)
-		histogram_add(into, from->bars[i].bucket, from->bars[i].count);
+		at = add_from(into, from->bars[i].bucket, from->bars[i].count, at);
 	if (from->counts == NULL)
 		return;
 	if (into->counts == NULL)
@@ -205,12 +212,13 @@ histogram_read(Histogram *histogram, StringInfo from)
 {
 	uint64 bars = varint_read(from);
 	uint64 bucket = 0;
+	int	   at = 0;
 
 	for (uint64 i = 0; i < bars; i++)
 	{
 		bucket += varint_read(from);
 		if (bucket >= HISTOGRAM_BUCKETS)
 			varint_corrupted();
-		histogram_add(histogram, (int) bucket, varint_read_signed(from));
+		at = add_from(histogram, (int) bucket, varint_read_signed(from), at);
 	}
 }

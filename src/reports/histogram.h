@@ -34,6 +34,9 @@ typedef struct Histogram
 /* The bucket of a time in milliseconds. */
 extern int histogram_bucket(int32 milliseconds);
 
+/* Takes the memory of one with many bars at once. */
+extern void histogram_expect_many(Histogram *histogram);
+
 extern void histogram_add(Histogram *histogram, int bucket, int64 count);
 
 extern void histogram_merge(Histogram *into, const Histogram *from);

@@ -16,13 +16,14 @@
 
 /* Whether a cell changes anything. */
 static bool
-is_nothing(const Cell *cell)
+is_nothing(Cell *cell)
 {
 	for (int i = 0; i < COUNTER_COUNT; i++)
 	{
 		if (cell->counters[i] != 0)
 			return false;
 	}
+	cell_read_pieces(cell);
 	return histogram_is_empty(&cell->engagement);
 }
 

@@ -2,9 +2,15 @@
  * sketch.c
  *	  How many different sessions there were, see sketch.h.
  *
- * An entry is the first 25 bits of a hash and the rank (the place of the first
- * 1) of the rest, 6 bits.  The register of an entry is its first 14 bits; the
- * register's rank follows from the other 11 and the entry's own.
+ * An entry is the first 25 bits of a hash, its index, above 6 bits of rank. The
+ * first 14 bits of the index are the entry's register; the register's rank is the
+ * place of the first 1 behind them, which lies in the other 11 bits of the index,
+ * or, only where these are all 0, follows from the entry's own rank: the place of
+ * the first 1 of the rest of the hash. Elsewhere an entry's rank is 0.
+ *
+ * Entries are kept in a table with open addressing, each near the place that its
+ * index has among all indexes: so entries that come in their order, as those of
+ * a pack do, go through the table in its order, and come out of it nearly sorted.
  */
 #include "sketch.h"
 
@@ -23,13 +29,22 @@
 #define RANK_LIMIT			(64 - INDEX_BITS + 1)
 #define REGISTER_RANK_LIMIT (RANK_LIMIT + LOW_BITS)
 
-#define FIRST_CAPACITY 4
-/* More entries than this become registers; so many are kept before it is looked for repeats. */
-#define SPARSE_LIMIT	2048
-#define SPARSE_CAPACITY (2 * SPARSE_LIMIT)
+#define FIRST_BITS 2 /* of the table of entries: for 2 in 4 places */
+/* More entries than this become registers. */
+#define SPARSE_LIMIT 2048
+#define MOST_BITS	 12
 
-#define SKETCH_DENSE 0 /* instead of how many entries follow, plus one */
-#define DENSE_BYTES	 (SKETCH_REGISTERS * RANK_BITS / 8)
+/* What stands before a sketch as bytes, instead of how many entries it has, plus two. */
+#define SKETCH_DENSE   0
+#define SKETCH_STRIDES 1
+#define FIRST_COUNT	   2
+
+#define DENSE_BYTES (SKETCH_REGISTERS * RANK_BITS / 8)
+
+/* A register that is not 0 in a byte: how many before it are, and its rank; or the highest value and more bytes. */
+#define STRIDE_SHIFT 4
+#define STRIDE_MORE	 15
+#define STRIDE_END	 0
 
 void
 varint_corrupted(void)
@@ -49,6 +64,13 @@ mix(uint64 x)
 	return x;
 }
 
+/* Whether the entries of an index have a rank. */
+static inline bool
+has_rank(uint32 index)
+{
+	return (index & LOW_MASK) == 0;
+}
+
 uint32
 sketch_entry(const uint8 session[16])
 {
@@ -56,7 +78,8 @@ sketch_entry(const uint8 session[16])
 	uint64 low = 0;
 	uint64 hash;
 	uint64 rest;
-	uint32 rank;
+	uint32 index;
+	uint32 rank = 0;
 
 	for (int i = 0; i < 8; i++)
 	{
@@ -64,12 +87,14 @@ sketch_entry(const uint8 session[16])
 		low = low << 8 | session[i + 8];
 	}
 	hash = mix(high ^ mix(low + UINT64CONST(0x9e3779b97f4a7c15)));
+	index = (uint32) (hash >> (64 - INDEX_BITS));
 	rest = hash << INDEX_BITS;
-	rank = rest == 0 ? RANK_LIMIT : Min((uint32) __builtin_clzll(rest) + 1, RANK_LIMIT);
-	return (uint32) (hash >> (64 - INDEX_BITS)) << RANK_BITS | rank;
+	if (has_rank(index))
+		rank = rest == 0 ? RANK_LIMIT : Min((uint32) __builtin_clzll(rest) + 1, RANK_LIMIT);
+	return index << RANK_BITS | rank;
 }
 
-static void
+static inline void
 set_register(uint8 *registers, uint32 entry)
 {
 	uint32 index = entry >> (RANK_BITS + LOW_BITS);
@@ -81,81 +106,87 @@ set_register(uint8 *registers, uint32 entry)
 		registers[index] = (uint8) rank;
 }
 
-static int
-compare_entries(const void *a, const void *b)
+/* Puts an entry into a table that has room; whether it was not there. */
+static inline bool
+put_entry(uint32 *entries, int bits, uint32 entry)
 {
-	uint32 x = *(const uint32 *) a;
-	uint32 y = *(const uint32 *) b;
+	uint32 mask = (1u << bits) - 1;
 
-	return x < y ? -1 : x > y;
-}
-
-/* Sorts the entries and leaves one for each index, the one of the highest rank. */
-static void
-compact(Sketch *sketch)
-{
-	uint32 kept = 0;
-
-	qsort(sketch->entries, sketch->count, sizeof *sketch->entries, compare_entries);
-	for (uint32 i = 0; i < sketch->count; i++)
+	for (uint32 place = entry >> (INDEX_BITS + RANK_BITS - bits);; place = (place + 1) & mask)
 	{
-		if (kept > 0 && sketch->entries[kept - 1] >> RANK_BITS == sketch->entries[i] >> RANK_BITS)
-			kept--;
-		sketch->entries[kept++] = sketch->entries[i];
+		if (entries[place] == 0)
+		{
+			entries[place] = entry;
+			return true;
+		}
+		if (entries[place] >> RANK_BITS == entry >> RANK_BITS)
+		{
+			entries[place] = Max(entries[place], entry);
+			return false;
+		}
 	}
-	sketch->count = kept;
 }
 
 static void
 make_dense(Sketch *sketch)
 {
+	uint32 capacity = sketch->entries == NULL ? 0 : 1u << sketch->bits;
+
 	sketch->registers = palloc0(SKETCH_REGISTERS);
-	for (uint32 i = 0; i < sketch->count; i++)
-		set_register(sketch->registers, sketch->entries[i]);
+	for (uint32 i = 0; i < capacity; i++)
+	{
+		if (sketch->entries[i] != 0)
+			set_register(sketch->registers, sketch->entries[i]);
+	}
 	if (sketch->entries != NULL)
 		pfree(sketch->entries);
 	sketch->entries = NULL;
-	sketch->count = sketch->capacity = 0;
+	sketch->count = 0;
 }
 
-/* Makes room for one more entry, or registers of all. */
+/* Makes a table of 2^bits places, in which the entries of the one before are. */
 static void
-make_room(Sketch *sketch)
+make_table(Sketch *sketch, int bits)
 {
-	if (sketch->capacity == 0)
+	uint32 *before = sketch->entries;
+	uint32	capacity = before == NULL ? 0 : 1u << sketch->bits;
+
+	sketch->bits = bits;
+	sketch->entries = palloc0_array(uint32, 1u << sketch->bits);
+	for (uint32 i = 0; i < capacity; i++)
 	{
-		sketch->entries = palloc_array(uint32, FIRST_CAPACITY);
-		sketch->capacity = FIRST_CAPACITY;
-		return;
+		if (before[i] != 0)
+			put_entry(sketch->entries, sketch->bits, before[i]);
 	}
-	if (sketch->capacity > FIRST_CAPACITY)
-		compact(sketch);
-	if (sketch->count <= sketch->capacity / 2)
-		return;
-	if (sketch->capacity >= SPARSE_CAPACITY)
-		make_dense(sketch);
-	else
-	{
-		sketch->capacity *= 2;
-		sketch->entries = repalloc_array(sketch->entries, uint32, sketch->capacity);
-	}
+	if (before != NULL)
+		pfree(before);
+}
+
+void
+sketch_expect(Sketch *sketch, int64 count)
+{
+	int bits = FIRST_BITS;
+
+	while (bits < MOST_BITS && 1 << bits >> 1 < count)
+		bits++;
+	if (sketch->registers == NULL && (sketch->entries == NULL || sketch->bits < bits))
+		make_table(sketch, bits);
 }
 
 void
 sketch_add(Sketch *sketch, uint32 entry)
 {
-	if (sketch->registers == NULL)
-	{
-		/* Mostly, the views of a session come one after the other. */
-		if (sketch->count > 0 && sketch->entries[sketch->count - 1] == entry)
-			return;
-		if (sketch->count == sketch->capacity)
-			make_room(sketch);
-	}
 	if (sketch->registers != NULL)
+	{
 		set_register(sketch->registers, entry);
-	else
-		sketch->entries[sketch->count++] = entry;
+		return;
+	}
+	if (sketch->entries == NULL)
+		make_table(sketch, FIRST_BITS);
+	else if (sketch->count > 1u << sketch->bits >> 1)
+		make_table(sketch, sketch->bits + 1);
+	if (put_entry(sketch->entries, sketch->bits, entry) && ++sketch->count > SPARSE_LIMIT)
+		make_dense(sketch);
 }
 
 static void
@@ -168,8 +199,13 @@ merge_registers(uint8 *into, const uint8 *from)
 void
 sketch_merge(Sketch *into, const Sketch *from)
 {
-	for (uint32 i = 0; i < from->count; i++)
-		sketch_add(into, from->entries[i]);
+	uint32 capacity = from->entries == NULL ? 0 : 1u << from->bits;
+
+	for (uint32 i = 0; i < capacity; i++)
+	{
+		if (from->entries[i] != 0)
+			sketch_add(into, from->entries[i]);
+	}
 	if (from->registers == NULL)
 		return;
 	if (into->registers == NULL)
@@ -218,10 +254,11 @@ ertl_tau(double x)
 }
 
 int64
-sketch_estimate(Sketch *sketch)
+sketch_estimate(const Sketch *sketch)
 {
 	const double registers = SKETCH_REGISTERS;
-	int			 counts[REGISTER_RANK_LIMIT + 1] = {0};
+	uint32		 counts[REGISTER_RANK_LIMIT + 1] = {0};
+	uint32		 others[REGISTER_RANK_LIMIT + 1] = {0};
 	double		 z;
 
 	if (sketch->registers == NULL)
@@ -230,12 +267,17 @@ sketch_estimate(Sketch *sketch)
 
 		if (sketch->count == 0)
 			return 0;
-		compact(sketch);
 		return llround(places * log(places / (places - sketch->count)));
 	}
 
-	for (int i = 0; i < SKETCH_REGISTERS; i++)
+	/* Neighbours are often equal, and counting one waits for the count before. */
+	for (int i = 0; i < SKETCH_REGISTERS; i += 2)
+	{
 		counts[sketch->registers[i]]++;
+		others[sketch->registers[i + 1]]++;
+	}
+	for (int k = 0; k <= REGISTER_RANK_LIMIT; k++)
+		counts[k] += others[k];
 	z = registers * ertl_tau(1 - counts[REGISTER_RANK_LIMIT] / registers);
 	for (int k = REGISTER_RANK_LIMIT - 1; k >= 1; k--)
 		z = 0.5 * (z + counts[k]);
@@ -280,49 +322,161 @@ read_registers(uint8 *registers, StringInfo from)
 	}
 }
 
-void
-sketch_write(Sketch *sketch, StringInfo into)
+/* The registers that are not 0; false, and nothing written, if that takes more than all of them. */
+static bool
+write_strides(const uint8 *registers, StringInfo into)
 {
-	uint32 before = 0;
+	int start = into->len;
+	int before = -1;
 
-	/* The same set is the same bytes, however it was made. */
-	if (sketch->count > 0)
-		compact(sketch);
-	if (sketch->count > SPARSE_LIMIT)
-		make_dense(sketch);
-	if (sketch->registers != NULL)
+	varint_write(into, SKETCH_STRIDES);
+	for (int i = 0; i < SKETCH_REGISTERS; i++)
+	{
+		int gap = i - before - 1;
+
+		if (registers[i] == 0)
+			continue;
+		if (into->len - start >= DENSE_BYTES)
+		{
+			into->len = start;
+			return false;
+		}
+		appendStringInfoCharMacro(
+			into, (char) (Min(gap, STRIDE_MORE) << STRIDE_SHIFT | Min(registers[i], STRIDE_MORE)));
+		if (gap >= STRIDE_MORE)
+			varint_write(into, gap - STRIDE_MORE);
+		if (registers[i] >= STRIDE_MORE)
+			varint_write(into, registers[i] - STRIDE_MORE);
+		before = i;
+	}
+	appendStringInfoCharMacro(into, STRIDE_END);
+	return true;
+}
+
+static void
+read_strides(uint8 *registers, StringInfo from)
+{
+	StringInfoData reader = *from;
+	uint64		   i = 0;
+	uint8		   stride;
+
+	for (; (stride = (uint8) *varint_read_bytes(&reader, 1)) != STRIDE_END; i++)
+	{
+		uint64 gap = stride >> STRIDE_SHIFT;
+		uint64 rank = stride & STRIDE_MORE;
+
+		if (gap == STRIDE_MORE)
+			gap += varint_read(&reader);
+		if (rank == STRIDE_MORE)
+			rank += varint_read(&reader);
+		if (gap >= SKETCH_REGISTERS - i || rank > REGISTER_RANK_LIMIT)
+			varint_corrupted();
+		i += gap;
+		registers[i] = Max(registers[i], (uint8) rank);
+	}
+	from->cursor = reader.cursor;
+}
+
+/* The entries in their order; an array of the caller's. They are nearly so in the table. */
+static uint32 *
+sorted_entries(const Sketch *sketch)
+{
+	uint32 *sorted = palloc_array(uint32, sketch->count);
+	uint32	count = 0;
+
+	for (uint32 i = 0; count < sketch->count; i++)
+	{
+		uint32 at = count;
+
+		if (sketch->entries[i] == 0)
+			continue;
+		for (; at > 0 && sorted[at - 1] > sketch->entries[i]; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = sketch->entries[i];
+		count++;
+	}
+	return sorted;
+}
+
+static void
+write_entries(const Sketch *sketch, StringInfo into)
+{
+	uint32 *sorted;
+	uint32	before = 0;
+
+	varint_write(into, (uint64) sketch->count + FIRST_COUNT);
+	if (sketch->count == 0)
+		return;
+	sorted = sorted_entries(sketch);
+	for (uint32 i = 0; i < sketch->count; i++)
+	{
+		uint32 index = sorted[i] >> RANK_BITS;
+
+		varint_write(into, index - before);
+		if (has_rank(index))
+			varint_write(into, sorted[i] & RANK_MASK);
+		before = index;
+	}
+	pfree(sorted);
+}
+
+/* The next entry, behind the one with index *index. */
+static inline uint32
+read_entry(uint64 *index, StringInfo from)
+{
+	uint64 rank = 0;
+
+	*index += varint_read(from);
+	if (*index >> INDEX_BITS != 0)
+		varint_corrupted();
+	if (has_rank((uint32) *index))
+	{
+		rank = varint_read(from);
+		if (rank == 0 || rank > RANK_LIMIT)
+			varint_corrupted();
+	}
+	return (uint32) (*index << RANK_BITS | rank);
+}
+
+static void
+read_entries(Sketch *sketch, uint64 count, StringInfo from)
+{
+	StringInfoData reader = *from; /* a copy, which stays in registers */
+	uint64		   index = 0;
+
+	for (; count > 0 && sketch->registers == NULL; count--)
+		sketch_add(sketch, read_entry(&index, &reader));
+	for (; count > 0; count--)
+		set_register(sketch->registers, read_entry(&index, &reader));
+	from->cursor = reader.cursor;
+}
+
+void
+sketch_write(const Sketch *sketch, StringInfo into)
+{
+	if (sketch->registers == NULL)
+		write_entries(sketch, into);
+	else if (!write_strides(sketch->registers, into))
 	{
 		varint_write(into, SKETCH_DENSE);
 		write_registers(sketch->registers, into);
-		return;
-	}
-	varint_write(into, (uint64) sketch->count + 1);
-	for (uint32 i = 0; i < sketch->count; i++)
-	{
-		varint_write(into, sketch->entries[i] - before);
-		before = sketch->entries[i];
 	}
 }
 
 void
 sketch_read(Sketch *sketch, StringInfo from)
 {
-	uint64 count = varint_read(from);
-	uint32 entry = 0;
+	uint64 kind = varint_read(from);
 
-	if (count == SKETCH_DENSE)
+	if (kind >= FIRST_COUNT)
 	{
-		if (sketch->registers == NULL)
-			make_dense(sketch);
-		read_registers(sketch->registers, from);
+		read_entries(sketch, kind - FIRST_COUNT, from);
 		return;
 	}
-	for (uint64 i = 1; i < count; i++)
-	{
-		entry += (uint32) varint_read(from);
-		if (entry >> (INDEX_BITS + RANK_BITS) != 0 || (entry & RANK_MASK) == 0 ||
-			(entry & RANK_MASK) > RANK_LIMIT)
-			varint_corrupted();
-		sketch_add(sketch, entry);
-	}
+	if (sketch->registers == NULL)
+		make_dense(sketch);
+	if (kind == SKETCH_DENSE)
+		read_registers(sketch->registers, from);
+	else
+		read_strides(sketch->registers, from);
 }

@@ -22,24 +22,28 @@
 /* All zeros is an empty one. */
 typedef struct Sketch
 {
-	uint32 *entries; /* while it is small: what sketch_entry() made, in any order */
-	uint32	count;
-	uint32	capacity;
-	uint8  *registers; /* when it is not: SKETCH_REGISTERS of them */
+	uint32 *
+		entries; /* while it is small: a table of what sketch_entry() made, 0 where there is none */
+	int bits;	 /* which has 2^bits places */
+	uint32 count;	  /* and so many entries */
+	uint8 *registers; /* when it is not: SKETCH_REGISTERS of them */
 } Sketch;
 
 /* What a session is to a sketch; never 0. */
 extern uint32 sketch_entry(const uint8 session[16]);
+
+/* Makes room for as many as will come, or may. */
+extern void sketch_expect(Sketch *sketch, int64 count);
 
 extern void sketch_add(Sketch *sketch, uint32 entry);
 
 extern void sketch_merge(Sketch *into, const Sketch *from);
 
 /* How many different ones were added. */
-extern int64 sketch_estimate(Sketch *sketch);
+extern int64 sketch_estimate(const Sketch *sketch);
 
 /* As bytes, and back; reading raises ERRCODE_DATA_CORRUPTED, and merges into `sketch`. */
-extern void sketch_write(Sketch *sketch, StringInfo into);
+extern void sketch_write(const Sketch *sketch, StringInfo into);
 extern void sketch_read(Sketch *sketch, StringInfo from);
 
 #endif /* PAGEVIEWS_SKETCH_H */
