@@ -203,15 +203,15 @@ GRANT EXECUTE ON FUNCTION pageviews.is_worker(), pageviews.roll_up(timestamptz),
 -- Cells: what the reports are made of
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION pageviews.cells(bounds timestamptz[], site text, dimension text, filters jsonb DEFAULT NULL, by_site boolean DEFAULT false)
+CREATE FUNCTION pageviews.cells(bounds timestamptz[], site text, dimension text, filters jsonb DEFAULT NULL, by_site boolean DEFAULT false, wanted text[] DEFAULT NULL)
 RETURNS TABLE (
 	bucket integer, site text, value text[], views bigint, engagement_ms bigint, visits bigint, bounces bigint,
 	entries bigint, exits bigint, visit_views bigint, visitors bigint, engagement_median_ms bigint, engagement_p90_ms bigint, sketch bytea)
 LANGUAGE c STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'pageviews_cells';
-COMMENT ON FUNCTION pageviews.cells(timestamptz[], text, text, jsonb, boolean) IS
-	'what happened from each bound to the next (bucket 1, 2 ...), for each value of a dimension (all, page, entry, origin, country, browser, system, device, language, screen): views that began, visits that began and what they were; from the roll-ups as far as these go, from the views for the rest and wherever there are filters; sketch, of origins and by site, is for pageviews.count_visitors()';
+COMMENT ON FUNCTION pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[]) IS
+	'what happened from each bound to the next (bucket 1, 2 ...), for each value of a dimension (all, page, entry, origin, country, browser, system, device, language, screen), or those that are like one of the patterns wanted: views that began, visits that began and what they were; from the roll-ups as far as these go, from the views for the rest and wherever there are filters; sketch, of origins and by site, is for pageviews.count_visitors()';
 
 CREATE FUNCTION pageviews.merge_visitors(state internal, sketch bytea)
 RETURNS internal
@@ -233,13 +233,13 @@ CREATE AGGREGATE pageviews.count_visitors(sketch bytea) (
 COMMENT ON AGGREGATE pageviews.count_visitors(bytea) IS 'how many distinct sessions there are in the sketches of pageviews.cells()';
 
 REVOKE ALL ON FUNCTION
-	pageviews.cells(timestamptz[], text, text, jsonb, boolean),
+	pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[]),
 	pageviews.merge_visitors(internal, bytea),
 	pageviews.estimate_visitors(internal),
 	pageviews.count_visitors(bytea)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	pageviews.cells(timestamptz[], text, text, jsonb, boolean),
+	pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[]),
 	pageviews.merge_visitors(internal, bytea),
 	pageviews.estimate_visitors(internal),
 	pageviews.count_visitors(bytea)

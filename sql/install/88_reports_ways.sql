@@ -193,29 +193,25 @@ CREATE FUNCTION pageviews.goals(
 	filters jsonb DEFAULT NULL)
 RETURNS TABLE (
 	goal text, site text, pattern text, views bigint, visitors bigint, conversion_rate numeric)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	WITH v AS MATERIALIZED (
-		SELECT c.site, c.path, c.session_id, count(*) AS views
-		FROM pageviews.chosen_views(goals.since, goals.until, goals.site, goals.filters) AS c
-		GROUP BY c.site, c.path, c.session_id
-	), m AS (
-		SELECT g.name, p.site, p.path
-		FROM pageviews.goals AS g
-		JOIN (SELECT DISTINCT v.site, v.path FROM v) AS p
-			ON p.path LIKE pageviews.like_pattern(g.pattern) AND (g.site IS NULL OR p.site = g.site)
-	), r AS (
-		SELECT m.name, sum(v.views)::bigint AS views, count(DISTINCT v.session_id) AS visitors
-		FROM m JOIN v ON v.site = m.site AND v.path = m.path
-		GROUP BY m.name
+	WITH g AS MATERIALIZED (
+		SELECT o.name, o.site, o.pattern
+		FROM pageviews.goals AS o
+		WHERE goals.site IS NULL OR o.site IS NULL OR o.site = goals.site
+	), p AS MATERIALIZED (
+		SELECT c.site, c.value[1] AS path, c.views, c.sketch
+		FROM pageviews.cells(ARRAY[goals.since, goals.until], goals.site, 'page', goals.filters, true, ARRAY(SELECT g.pattern FROM g)) AS c
+	), s AS MATERIALIZED (
+		SELECT c.site, c.sketch
+		FROM pageviews.cells(ARRAY[goals.since, goals.until], goals.site, 'all', goals.filters, true) AS c
 	)
-	SELECT g.name, g.site, g.pattern, coalesce(r.views, 0), coalesce(r.visitors, 0),
-		   round(coalesce(r.visitors, 0)::numeric
-				 / nullif((SELECT count(DISTINCT v.session_id) FROM v WHERE g.site IS NULL OR v.site = g.site), 0), 4)
-	FROM pageviews.goals AS g
-	LEFT JOIN r ON r.name = g.name
-	WHERE goals.site IS NULL OR g.site IS NULL OR g.site = goals.site
-	ORDER BY coalesce(r.visitors, 0) DESC, g.name;
+	SELECT g.name, g.site, g.pattern, r.views, r.visitors, round(r.visitors::numeric / nullif(v.visitors, 0), 4)
+	FROM g,
+	LATERAL (SELECT coalesce(sum(p.views), 0)::bigint AS views, coalesce(pageviews.count_visitors(p.sketch), 0) AS visitors
+			 FROM p WHERE p.path LIKE pageviews.like_pattern(g.pattern) AND (g.site IS NULL OR p.site = g.site)) AS r,
+	LATERAL (SELECT pageviews.count_visitors(s.sketch) AS visitors FROM s WHERE g.site IS NULL OR s.site = g.site) AS v
+	ORDER BY r.visitors DESC, g.name;
 END;
 COMMENT ON FUNCTION pageviews.goals(timestamptz, timestamptz, text, jsonb) IS
 	'report: for each goal in the table pageviews.goals its views, visitors (distinct sessions) and conversion_rate (of the visitors of its site, 0 to 1)';

@@ -126,4 +126,7 @@ span_equal(Span a, Span b)
 	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
+/* Whether a text is like a pattern, in which a star stands for any text (filters.c). */
+extern bool span_is_like(Span value, Span pattern);
+
 #endif /* PAGEVIEWS_CELLS_H */

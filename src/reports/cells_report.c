@@ -15,7 +15,6 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -24,6 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cells_rows.h"
 #include "cover.h"
 #include "history.h"
 #include "sql.h"
@@ -427,105 +427,7 @@ add_everything(Report *report, const TimestampTz *bounds, int count)
 	add_views(report);
 }
 
-/* A value as an array of texts, as many as its dimension has. */
-static Datum
-value_datum(const Cell *cell)
-{
-	Span  parts[VALUE_PARTS];
-	Datum elements[VALUE_PARTS];
-	bool  nulls[VALUE_PARTS];
-	int	  count = cell->key.dimension == DIMENSION_ORIGIN ? ORIGIN_PARTS
-				  : cell->key.dimension == DIMENSION_ALL  ? 0
-														  : 1;
-	int	  lower = 1;
-
-	value_read(cell->key.value, parts);
-	for (int i = 0; i < count; i++)
-	{
-		/* A dump may have come from another encoding. */
-		nulls[i] = parts[i].data == NULL ||
-				   !pg_verify_mbstr(GetDatabaseEncoding(), parts[i].data, parts[i].length, true);
-		if (!nulls[i])
-			elements[i] = PointerGetDatum(cstring_to_text_with_len(parts[i].data, parts[i].length));
-	}
-	if (count == 0)
-		return PointerGetDatum(construct_empty_array(TEXTOID));
-	return PointerGetDatum(
-		construct_md_array(elements, nulls, 1, &count, &lower, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-/* The columns of cells(). */
-static void
-put_cell(ReturnSetInfo *result, const Report *report, Cell *cell)
-{
-	static const Counter counters[] = {COUNT_VIEWS,		 COUNT_ENGAGEMENT, COUNT_VISITS,
-									   COUNT_BOUNCES,	 COUNT_ENTRIES,	   COUNT_EXITS,
-									   COUNT_VISIT_VIEWS};
-	enum
-	{
-		BUCKET,
-		SITE,
-		VALUE,
-		COUNTERS,
-		VISITORS = COUNTERS + lengthof(counters),
-		MEDIAN,
-		P90,
-		SKETCH,
-		COLUMNS
-	};
-	Datum values[COLUMNS] = {0};
-	bool  nulls[COLUMNS] = {0};
-	int64 median;
-
-	cell_read_pieces(cell);
-	median = histogram_percentile(&cell->engagement, 0.5);
-	values[BUCKET] = Int32GetDatum(cell->key.span);
-	nulls[SITE] = cell->key.site.data == NULL;
-	if (!nulls[SITE])
-		values[SITE] =
-			PointerGetDatum(cstring_to_text_with_len(cell->key.site.data, cell->key.site.length));
-	values[VALUE] = value_datum(cell);
-	for (int i = 0; i < lengthof(counters); i++)
-		values[COUNTERS + i] = Int64GetDatum(cell->counters[counters[i]]);
-	values[VISITORS] = Int64GetDatum(sketch_estimate(&cell->visitors));
-	nulls[MEDIAN] = nulls[P90] = median < 0;
-	values[MEDIAN] = Int64GetDatum(median);
-	values[P90] = Int64GetDatum(histogram_percentile(&cell->engagement, 0.9));
-	nulls[SKETCH] = !report->by_site && report->dimension != DIMENSION_ORIGIN;
-	if (!nulls[SKETCH])
-	{
-		StringInfoData sketch;
-
-		initStringInfo(&sketch);
-		appendStringInfoSpaces(&sketch, VARHDRSZ);
-		sketch_write(&cell->visitors, &sketch);
-		SET_VARSIZE(sketch.data, sketch.len);
-		values[SKETCH] = PointerGetDatum(sketch.data);
-	}
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-static void
-put_cells(ReturnSetInfo *result, const Report *report)
-{
-	MemoryContext row =
-		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
-	uint32 count;
-	Cell **sorted = cells_sorted(report->cells, &count);
-
-	for (uint32 i = 0; i < count; i++)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(row);
-
-		CHECK_FOR_INTERRUPTS();
-		if (sorted[i]->counters[COUNT_VIEWS] != 0 || sorted[i]->counters[COUNT_VISITS] != 0)
-			put_cell(result, report, sorted[i]);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(row);
-	}
-}
-
-/* cells(bounds, site, dimension, filters, by_site) */
+/* cells(bounds, site, dimension, filters, by_site, wanted) */
 Datum
 pageviews_cells(PG_FUNCTION_ARGS)
 {
@@ -558,7 +460,8 @@ pageviews_cells(PG_FUNCTION_ARGS)
 		wrong = report.wrong_count;
 		add_everything(&report, bounds, bound_count);
 	} while (report.wrong_count > wrong);
-	put_cells(result, &report);
+	cells_put_rows(result, report.cells, report.by_site || report.dimension == DIMENSION_ORIGIN,
+				   PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
 	SPI_finish();
 	MemoryContextDelete(report.memory);
 	PG_RETURN_NULL();

@@ -34,9 +34,8 @@ pageviews_bounce_engagement(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(setting_bounce_engagement);
 }
 
-/* Whether a text is like a pattern, in which a star stands for any text. */
-static bool
-is_like(Span value, Span pattern)
+bool
+span_is_like(Span value, Span pattern)
 {
 	int at = 0;
 	int wanted = 0;
@@ -76,7 +75,7 @@ fits(const JsonbValue *wish, Span value)
 		return value.data == NULL;
 	if (wish->type != jbvString || value.data == NULL)
 		return false;
-	return is_like(value, (Span){wish->val.string.val, wish->val.string.len});
+	return span_is_like(value, (Span){wish->val.string.val, wish->val.string.len});
 }
 
 /*

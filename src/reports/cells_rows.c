@@ -1,0 +1,155 @@
+/*
+ * cells_rows.c
+ *	  The rows of cells(), see cells_rows.h.
+ */
+#include "cells_rows.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+/* Patterns, one of which a value must be like. */
+typedef struct Wanted
+{
+	Span *patterns;
+	int	  count;
+} Wanted;
+
+/* Whether somebody asked for a cell, and there is anything in it. */
+static bool
+is_wanted(const Wanted *wanted, const Cell *cell)
+{
+	Span parts[VALUE_PARTS];
+
+	if (cell->counters[COUNT_VIEWS] == 0 && cell->counters[COUNT_VISITS] == 0)
+		return false;
+	if (wanted == NULL)
+		return true;
+	value_read(cell->key.value, parts);
+	for (int i = 0; i < wanted->count; i++)
+	{
+		if (parts[0].data != NULL && span_is_like(parts[0], wanted->patterns[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A value as an array of texts, as many as its dimension has. */
+static Datum
+value_datum(const Cell *cell)
+{
+	Span  parts[VALUE_PARTS];
+	Datum elements[VALUE_PARTS];
+	bool  nulls[VALUE_PARTS];
+	int	  count = cell->key.dimension == DIMENSION_ORIGIN ? ORIGIN_PARTS
+				  : cell->key.dimension == DIMENSION_ALL  ? 0
+														  : 1;
+	int	  lower = 1;
+
+	value_read(cell->key.value, parts);
+	for (int i = 0; i < count; i++)
+	{
+		/* A dump may have come from another encoding. */
+		nulls[i] = parts[i].data == NULL ||
+				   !pg_verify_mbstr(GetDatabaseEncoding(), parts[i].data, parts[i].length, true);
+		if (!nulls[i])
+			elements[i] = PointerGetDatum(cstring_to_text_with_len(parts[i].data, parts[i].length));
+	}
+	if (count == 0)
+		return PointerGetDatum(construct_empty_array(TEXTOID));
+	return PointerGetDatum(
+		construct_md_array(elements, nulls, 1, &count, &lower, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The columns of cells(). */
+static void
+put_cell(ReturnSetInfo *result, Cell *cell, bool sketches)
+{
+	static const Counter counters[] = {COUNT_VIEWS,		 COUNT_ENGAGEMENT, COUNT_VISITS,
+									   COUNT_BOUNCES,	 COUNT_ENTRIES,	   COUNT_EXITS,
+									   COUNT_VISIT_VIEWS};
+	enum
+	{
+		BUCKET,
+		SITE,
+		VALUE,
+		COUNTERS,
+		VISITORS = COUNTERS + lengthof(counters),
+		MEDIAN,
+		P90,
+		SKETCH,
+		COLUMNS
+	};
+	Datum values[COLUMNS] = {0};
+	bool  nulls[COLUMNS] = {0};
+	int64 median;
+
+	cell_read_pieces(cell);
+	median = histogram_percentile(&cell->engagement, 0.5);
+	values[BUCKET] = Int32GetDatum(cell->key.span);
+	nulls[SITE] = cell->key.site.data == NULL;
+	if (!nulls[SITE])
+		values[SITE] =
+			PointerGetDatum(cstring_to_text_with_len(cell->key.site.data, cell->key.site.length));
+	values[VALUE] = value_datum(cell);
+	for (int i = 0; i < lengthof(counters); i++)
+		values[COUNTERS + i] = Int64GetDatum(cell->counters[counters[i]]);
+	values[VISITORS] = Int64GetDatum(sketch_estimate(&cell->visitors));
+	nulls[MEDIAN] = nulls[P90] = median < 0;
+	values[MEDIAN] = Int64GetDatum(median);
+	values[P90] = Int64GetDatum(histogram_percentile(&cell->engagement, 0.9));
+	nulls[SKETCH] = !sketches;
+	if (!nulls[SKETCH])
+	{
+		StringInfoData sketch;
+
+		initStringInfo(&sketch);
+		appendStringInfoSpaces(&sketch, VARHDRSZ);
+		sketch_write(&cell->visitors, &sketch);
+		SET_VARSIZE(sketch.data, sketch.len);
+		values[SKETCH] = PointerGetDatum(sketch.data);
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* The patterns of an array of texts; NULLs in it are like nothing. */
+static void
+read_wanted(ArrayType *array, Wanted *wanted)
+{
+	Datum *elements;
+	bool  *nulls;
+	int	   count;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	wanted->patterns = palloc_array(Span, Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			wanted->patterns[wanted->count++] = span_of_text(DatumGetTextPP(elements[i]));
+	}
+}
+
+void
+cells_put_rows(ReturnSetInfo *result, const Cells *cells, bool sketches, ArrayType *wanted_values)
+{
+	MemoryContext row =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
+	Wanted wanted = {NULL, 0};
+	uint32 count;
+	Cell **sorted = cells_sorted(cells, &count);
+
+	if (wanted_values != NULL)
+		read_wanted(wanted_values, &wanted);
+	for (uint32 i = 0; i < count; i++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(row);
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_wanted(wanted_values == NULL ? NULL : &wanted, sorted[i]))
+			put_cell(result, sorted[i], sketches);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row);
+	}
+}
