@@ -23,7 +23,7 @@ FROM pg_depend AS d
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pageviews')
 	AND NOT EXISTS (SELECT FROM pg_description AS c WHERE c.classoid = d.classid AND c.objoid = d.objid AND c.objsubid = 0)
-	AND pg_describe_object(d.classid, d.objid, 0) !~ '^type pageviews\.(sessions|views|rejected|cookie_keys|live_views|worker_stats|site_readers|sources|goals|export_views|export_visits)?(\[\])?$'
+	AND pg_describe_object(d.classid, d.objid, 0) !~ '^type pageviews\.(sessions|views|rejected|cookie_keys|live_views|worker_stats|site_readers|sites|sources|goals|export_views|export_visits)?(\[\])?$'
 	AND pg_describe_object(d.classid, d.objid, 0) NOT LIKE 'type %[]';
 SELECT a.attrelid::regclass AS relation, a.attname AS column_without_comment
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid

@@ -61,13 +61,11 @@ END;
 COMMENT ON FUNCTION pageviews.summary(timestamptz, timestamptz, text, jsonb) IS
 	'report, one row: views, visitors (distinct sessions), visits, bounce_rate (bounces a visit, 0 to 1), views_per_visit, and engagement of a view; the same of the period of the same length before it (_before), and by which part of that each changed (_change: 0.25 is a quarter more)';
 
-CREATE FUNCTION pageviews.bucket_starts(since timestamptz, until timestamptz, bucket interval)
+CREATE FUNCTION pageviews.bucket_starts(since timestamptz, until timestamptz, bucket interval, zone text)
 RETURNS timestamptz[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	origin timestamptz;
 BEGIN
 	IF since IS NULL OR until IS NULL OR bucket IS NULL THEN
 		RETURN NULL;
@@ -88,16 +86,19 @@ BEGIN
 			USING ERRCODE = 'program_limit_exceeded',
 				  HINT = 'Take a longer bucket or a shorter period.';
 	END IF;
-	-- In the time zone of the session: months and days as they are there, shorter ones from midnight.
-	origin := CASE
-		WHEN extract(year FROM bucket) <> 0 OR extract(month FROM bucket) <> 0 THEN date_trunc('month', since)
-		WHEN bucket >= interval '1 day' THEN date_trunc('day', since)
-		ELSE date_bin(bucket, since, date_trunc('day', since))
-	END;
-	RETURN ARRAY(SELECT s FROM generate_series(origin, until, bucket) AS s WHERE s < until);
+	-- Months and days are those of the zone; what is shorter begins at midnight there.
+	IF bucket < interval '1 day' THEN
+		RETURN ARRAY(SELECT s
+					 FROM generate_series(date_bin(bucket, since, date_trunc('day', since, zone)), until, bucket) AS s
+					 WHERE s < until);
+	END IF;
+	RETURN ARRAY(SELECT s AT TIME ZONE zone
+				 FROM generate_series(date_trunc(CASE WHEN extract(year FROM bucket) <> 0 OR extract(month FROM bucket) <> 0 THEN 'month' ELSE 'day' END, since AT TIME ZONE zone),
+									  until AT TIME ZONE zone, bucket) AS s
+				 WHERE s AT TIME ZONE zone < until);
 END
 $$;
-COMMENT ON FUNCTION pageviews.bucket_starts(timestamptz, timestamptz, interval) IS 'when each bucket of a timeline begins';
+COMMENT ON FUNCTION pageviews.bucket_starts(timestamptz, timestamptz, interval, text) IS 'when each bucket of a timeline begins, in a time zone';
 
 CREATE FUNCTION pageviews.timeline(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
@@ -111,14 +112,14 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT b.starts[f.bucket], f.views, f.visitors, f.visits, f.engagement_total_ms, f.engagement_mean_ms, f.engagement_median_ms, f.engagement_p90_ms
-	FROM (SELECT pageviews.bucket_starts(timeline.since, timeline.until, timeline.bucket) AS starts) AS b,
+	FROM (SELECT pageviews.bucket_starts(timeline.since, timeline.until, timeline.bucket, pageviews.site_time_zone(timeline.site)) AS starts) AS b,
 		 -- The first one may have begun before the period.
 		 pageviews.figures(timeline.since || b.starts[2:] || timeline.until, timeline.site, timeline.filters) AS f
 	WHERE cardinality(b.starts) > 0
 	ORDER BY f.bucket;
 END;
 COMMENT ON FUNCTION pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval) IS
-	'report: views, visitors (distinct sessions), visits that began and engagement of a view for each bucket of time, also for those without a view; days and longer are those of the time zone of the database session';
+	'report: views, visitors (distinct sessions), visits that began and engagement of a view for each bucket of time, also for those without a view; days and longer are those of the site''s time zone (pageviews.sites), else of whoever asks';
 
 CREATE FUNCTION pageviews.pages(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
@@ -180,7 +181,7 @@ COMMENT ON FUNCTION pageviews.exit_pages(timestamptz, timestamptz, text, jsonb) 
 REVOKE ALL ON FUNCTION
 	pageviews.figures(timestamptz[], text, jsonb),
 	pageviews.summary(timestamptz, timestamptz, text, jsonb),
-	pageviews.bucket_starts(timestamptz, timestamptz, interval),
+	pageviews.bucket_starts(timestamptz, timestamptz, interval, text),
 	pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval),
 	pageviews.pages(timestamptz, timestamptz, text, jsonb),
 	pageviews.entry_pages(timestamptz, timestamptz, text, jsonb),
@@ -189,7 +190,7 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	pageviews.figures(timestamptz[], text, jsonb),
 	pageviews.summary(timestamptz, timestamptz, text, jsonb),
-	pageviews.bucket_starts(timestamptz, timestamptz, interval),
+	pageviews.bucket_starts(timestamptz, timestamptz, interval, text),
 	pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval),
 	pageviews.pages(timestamptz, timestamptz, text, jsonb),
 	pageviews.entry_pages(timestamptz, timestamptz, text, jsonb),

@@ -80,6 +80,33 @@ END;
 COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer) IS
 	'report: the first pages of visits, at most depth of them, repeats of a page one after the other left out: how many visits and visitors (distinct sessions) went that way, and which share of all visits (0 to 1)';
 
+CREATE FUNCTION pageviews.funnel_steps(path text, steps text[])
+RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pageviews_funnel_steps';
+COMMENT ON FUNCTION pageviews.funnel_steps(text, text[]) IS 'which of the steps of a funnel a page is: a bit for each, the lowest for the first';
+
+CREATE FUNCTION pageviews.funnel_add(state internal, started_at timestamptz, view_id uuid, steps integer, within interval)
+RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pageviews_funnel_add';
+COMMENT ON FUNCTION pageviews.funnel_add(internal, timestamptz, uuid, integer, interval) IS 'the transition function of pageviews.funnel_depth()';
+
+CREATE FUNCTION pageviews.funnel_depth(state internal)
+RETURNS integer
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pageviews_funnel_depth';
+COMMENT ON FUNCTION pageviews.funnel_depth(internal) IS 'the final function of pageviews.funnel_depth()';
+
+CREATE AGGREGATE pageviews.funnel_depth(started_at timestamptz, view_id uuid, steps integer, within interval) (
+	SFUNC = pageviews.funnel_add,
+	STYPE = internal,
+	FINALFUNC = pageviews.funnel_depth,
+	FINALFUNC_MODIFY = READ_WRITE
+);
+COMMENT ON AGGREGATE pageviews.funnel_depth(timestamptz, uuid, integer, interval) IS
+	'the last step of a funnel that a session reached with these views, whose steps pageviews.funnel_steps() says';
+
 CREATE FUNCTION pageviews.funnel(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
@@ -91,30 +118,17 @@ RETURNS TABLE (
 	step integer, page text, visitors bigint, share numeric, share_of_previous numeric, lost bigint)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	WITH RECURSIVE s AS MATERIALIZED (
-		SELECT u.number, u.page, pageviews.like_pattern(u.page) AS pattern
-		FROM unnest(funnel.steps) WITH ORDINALITY AS u (page, number)
-	), m AS MATERIALIZED (
-		-- Every view that could be a step.
-		SELECT s.number, c.session_id, c.started_at, c.view_id
-		FROM pageviews.chosen_views(funnel.since, funnel.until, funnel.site, funnel.filters) AS c
-		JOIN s ON c.path LIKE s.pattern
-	), r AS (
-		-- The views with which a session reached a step, each with the latest view of the first step that leads there.
-		SELECT m.number, m.session_id, m.started_at, m.view_id, m.started_at AS entered
-		FROM m WHERE m.number = 1
-		UNION ALL
-		SELECT w.number, w.session_id, w.started_at, w.view_id, w.entered
-		FROM (SELECT u.number, u.session_id, u.started_at, u.view_id, u.reached,
-					 max(u.entered) OVER (PARTITION BY u.session_id, u.number ORDER BY u.started_at, u.view_id, u.reached
-										  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS entered
-			  FROM (SELECT r.number + 1 AS number, r.session_id, r.started_at, r.view_id, r.entered, true AS reached FROM r
-					UNION ALL
-					SELECT m.number, m.session_id, m.started_at, m.view_id, NULL, false FROM m) AS u) AS w
-		WHERE NOT w.reached AND w.started_at <= w.entered + funnel.within
+	WITH d AS MATERIALIZED (
+		SELECT r.depth, count(*) AS sessions
+		FROM (SELECT pageviews.funnel_depth(c.started_at, c.view_id, pageviews.funnel_steps(c.path, funnel.steps), funnel.within) AS depth
+			  FROM pageviews.chosen_views(funnel.since, funnel.until, funnel.site, funnel.filters) AS c
+			  WHERE pageviews.funnel_steps(c.path, funnel.steps) <> 0
+			  GROUP BY c.session_id) AS r
+		GROUP BY r.depth
 	), f AS (
-		SELECT s.number, s.page, count(DISTINCT r.session_id) AS visitors
-		FROM s LEFT JOIN r ON r.number = s.number
+		SELECT s.number, s.page, coalesce(sum(d.sessions), 0)::bigint AS visitors
+		FROM unnest(funnel.steps) WITH ORDINALITY AS s (page, number)
+		LEFT JOIN d ON d.depth >= s.number
 		GROUP BY s.number, s.page
 	)
 	SELECT f.number::integer, f.page, f.visitors,
@@ -142,18 +156,20 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	WITH b AS MATERIALIZED (
-		SELECT pageviews.bucket_starts(retention.since, retention.until, retention.period) AS starts
+		SELECT pageviews.bucket_starts(retention.since, retention.until, retention.period, pageviews.site_time_zone(retention.site)) AS starts
+	), v AS (
+		SELECT c.session_id, width_bucket(c.started_at, (SELECT b.starts FROM b)) AS seen, min(c.started_at) AS earliest
+		FROM pageviews.chosen_views(retention.since, retention.until, retention.site, retention.filters) AS c
+		GROUP BY 1, 2
 	), a AS MATERIALIZED (
-		SELECT width_bucket(v.first, (SELECT b.starts FROM b)) AS cohort, v.seen, v.session_id
-		FROM (SELECT DISTINCT c.session_id, coalesce(s.created_at, min(c.started_at) OVER (PARTITION BY c.session_id)) AS first,
-					 width_bucket(c.started_at, (SELECT b.starts FROM b)) AS seen
-			  FROM pageviews.chosen_views(retention.since, retention.until, retention.site, retention.filters) AS c
-			  LEFT JOIN pageviews.sessions AS s ON s.session_id = c.session_id) AS v
-		WHERE v.first >= retention.since
+		SELECT width_bucket(coalesce(s.created_at, w.earliest), (SELECT b.starts FROM b)) AS cohort, w.seen
+		FROM (SELECT v.session_id, min(v.earliest) AS earliest, array_agg(v.seen) AS seen FROM v GROUP BY v.session_id) AS w
+		LEFT JOIN pageviews.sessions AS s ON s.session_id = w.session_id
+		WHERE coalesce(s.created_at, w.earliest) >= retention.since
 	), z AS (
-		SELECT a.cohort, count(DISTINCT a.session_id) AS size FROM a GROUP BY a.cohort
+		SELECT a.cohort, count(*) AS size FROM a GROUP BY a.cohort
 	), g AS (
-		SELECT a.cohort, a.seen, count(*) AS visitors FROM a GROUP BY a.cohort, a.seen
+		SELECT a.cohort, u.seen, count(*) AS visitors FROM a, unnest(a.seen) AS u (seen) GROUP BY a.cohort, u.seen
 	)
 	SELECT b.starts[z.cohort], p.seen - z.cohort, z.size, coalesce(g.visitors, 0), round(coalesce(g.visitors, 0)::numeric / z.size, 4)
 	FROM z
@@ -222,6 +238,10 @@ REVOKE ALL ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
+	pageviews.funnel_steps(text, text[]),
+	pageviews.funnel_add(internal, timestamptz, uuid, integer, interval),
+	pageviews.funnel_depth(internal),
+	pageviews.funnel_depth(timestamptz, uuid, integer, interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.retention(timestamptz, timestamptz, text, jsonb, interval),
 	pageviews.goals(timestamptz, timestamptz, text, jsonb)
@@ -230,6 +250,10 @@ GRANT EXECUTE ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
+	pageviews.funnel_steps(text, text[]),
+	pageviews.funnel_add(internal, timestamptz, uuid, integer, interval),
+	pageviews.funnel_depth(internal),
+	pageviews.funnel_depth(timestamptz, uuid, integer, interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.retention(timestamptz, timestamptz, text, jsonb, interval),
 	pageviews.goals(timestamptz, timestamptz, text, jsonb)
