@@ -463,12 +463,13 @@ pageviews_roll_up(PG_FUNCTION_ARGS)
 	if (TIMESTAMP_NOT_FINITE(until))
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("until must be finite"));
 	must_not_be_standby();
-	SPI_connect();
-	while (more && rollup_announce(until))
+	while (more)
 	{
 		CHECK_FOR_INTERRUPTS();
-		more = rollup_apply(until);
+		/* A connection for each step: what a step allocates goes with it. */
+		SPI_connect();
+		more = rollup_announce(until) && rollup_apply(until);
+		SPI_finish();
 	}
-	SPI_finish();
 	PG_RETURN_VOID();
 }
