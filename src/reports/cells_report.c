@@ -47,6 +47,8 @@ typedef struct Report
 	Dimension	  dimension;
 	text		 *site;
 	Jsonb		 *filters;
+	bool		  origins; /* whether where visits came from is needed, and what browsers are */
+	bool		  traits;
 	bool		  by_site;
 	RollupState	  state;
 	bool		  rolled;  /* whether `state` can be used */
@@ -289,6 +291,8 @@ add_views(Report *report)
 			.until = last + HISTORY_REACH,
 			.site = report->site,
 			.filters = report->filters,
+			.origins = report->origins,
+			.traits = report->traits,
 			.changes = report->changes,
 			.before_until = report->rolled ? report->state.rolled_until : DT_NOBEGIN,
 			.after_until = DT_NOEND,
@@ -363,15 +367,23 @@ read_dimension(const text *name)
 				"language and screen."));
 }
 
-/* Raises for filters that are none. */
+/* Raises for filters that are none, and notes what they and the dimension need. */
 static void
-check_filters(const Report *report)
+check_filters(Report *report)
 {
 	const Oid	type = JSONBOID;
 	const Datum filters = PointerGetDatum(report->filters);
+	bool		null;
 
-	if (report->filters != NULL)
-		sql_select("SELECT pageviews.check_filters($1)", 1, &type, &filters, NULL);
+	report->origins = report->dimension == DIMENSION_ORIGIN;
+	report->traits = report->dimension >= DIMENSION_FIRST_OF_SESSION;
+	if (report->filters == NULL)
+		return;
+	sql_select("SELECT pageviews.check_filters($1), pageviews.filters_origins($1),"
+			   " pageviews.filters_sessions($1)",
+			   1, &type, &filters, NULL);
+	report->origins |= DatumGetBool(sql_value(0, 2, &null));
+	report->traits |= DatumGetBool(sql_value(0, 3, &null));
 }
 
 /* How far the roll-ups are, and what they may have wrong. */

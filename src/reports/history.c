@@ -203,41 +203,61 @@ append_changes(StringInfo sql, const char *name, bool unconsumed)
 					 unconsumed ? " WHERE c.generation > $6 OR c.started_at < $7" : "", name, name);
 }
 
+/* The columns that tell of a change. */
+static void
+append_change(StringInfo sql, const char *name, bool wanted, bool origins)
+{
+	if (!wanted)
+		appendStringInfoString(sql, ", NULL::boolean, NULL::integer, NULL::text, NULL::text");
+	else if (origins)
+		appendStringInfo(sql, ", %s.existed, %s.engagement_ms, %s.referrer, %s.query", name, name,
+						 name, name);
+	else
+		appendStringInfo(sql, ", %s.existed, %s.engagement_ms, NULL::text, NULL::text", name, name);
+}
+
+/* Rows are sorted, so they are kept narrow: what is not wanted stays behind. */
 static char *
 make_sql(const HistoryQuery *query)
 {
-	static const char no_change[] = ", NULL::boolean, NULL::integer, NULL::text, NULL::text";
-	StringInfoData	  sql;
-	bool			  after = query->changes && query->consumed != PG_INT64_MAX;
+	StringInfoData sql;
+	bool		   after = query->changes && query->consumed != PG_INT64_MAX;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql,
-						   "SELECT v.session_id, v.site, v.started_at, v.path, v.engagement_ms,"
-						   " v.referrer, v.query");
-	appendStringInfoString(&sql, query->filters == NULL
-									 ? ", true, true"
-									 : ", pageviews.view_passes($5, v.path, v.props),"
-									   " pageviews.origin_passes($5, v.referrer, v.query)");
-	appendStringInfoString(&sql, ", s.country, s.browser, s.system, s.device, s.language,"
-								 " s.screen_width, s.screen_height");
+						   "SELECT v.session_id, v.site, v.started_at, v.path, v.engagement_ms");
+	appendStringInfoString(&sql,
+						   query->origins ? ", v.referrer, v.query" : ", NULL::text, NULL::text");
 	appendStringInfoString(
-		&sql, query->changes ? ", b.existed, b.engagement_ms, b.referrer, b.query" : no_change);
-	appendStringInfoString(&sql,
-						   after ? ", a.existed, a.engagement_ms, a.referrer, a.query" : no_change);
-	appendStringInfoString(&sql,
-						   " FROM pageviews.views AS v"
-						   " LEFT JOIN pageviews.sessions AS s ON s.session_id = v.session_id");
+		&sql, query->filters != NULL ? ", pageviews.view_passes($5, v.path, v.props)" : ", true");
+	appendStringInfoString(&sql, query->filters != NULL && query->origins
+									 ? ", pageviews.origin_passes($5, v.referrer, v.query)"
+									 : ", true");
+	appendStringInfoString(
+		&sql, query->traits ? ", s.country, s.browser, s.system, s.device, s.language,"
+							  " s.screen_width, s.screen_height"
+							: ", NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,"
+							  " NULL::integer, NULL::integer");
+	append_change(&sql, "b", query->changes, query->origins);
+	append_change(&sql, "a", after, query->origins);
+	appendStringInfoString(&sql, " FROM pageviews.views AS v");
+	if (query->traits)
+		appendStringInfoString(&sql, " LEFT JOIN pageviews.sessions AS s"
+									 " ON s.session_id = v.session_id");
 	if (query->changes)
 		append_changes(&sql, "b", false);
 	if (after)
 		append_changes(&sql, "a", true);
-	appendStringInfoString(&sql, " WHERE v.started_at >= $1 AND v.started_at < $2"
-								 " AND s.robot IS NOT TRUE");
+	appendStringInfoString(&sql, " WHERE v.started_at >= $1 AND v.started_at < $2");
+	appendStringInfoString(&sql, query->traits
+									 ? " AND s.robot IS NOT TRUE"
+									 : " AND NOT EXISTS (SELECT FROM pageviews.sessions AS r"
+									   " WHERE r.session_id = v.session_id AND r.robot)");
 	if (query->sessions != NULL)
 		appendStringInfoString(&sql, " AND v.session_id = ANY ($3)");
 	if (query->site != NULL)
 		appendStringInfoString(&sql, " AND v.site = $4");
-	if (query->filters != NULL)
+	if (query->filters != NULL && query->traits)
 		appendStringInfoString(&sql, " AND pageviews.session_passes($5, s.country, s.device,"
 									 " s.browser, s.system, s.language)");
 	appendStringInfoString(&sql, " ORDER BY v.session_id, v.site COLLATE \"C\","

@@ -32,6 +32,8 @@ typedef struct HistoryQuery
 	ArrayType  *sessions; /* of these sessions; NULL: of all */
 	text	   *site;	  /* of this site; NULL: of all */
 	Jsonb	   *filters;  /* NULL: none */
+	bool		origins;  /* whether referrers and queries are wanted, else there are none */
+	bool		traits;	  /* whether countries, browsers ... are, else there are none */
 	bool		changes;  /* whether there may be any: else no version is undone */
 	TimestampTz before_until;
 	TimestampTz after_until;

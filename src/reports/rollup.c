@@ -345,6 +345,8 @@ static uint64
 apply_differences(const RollupState *state)
 {
 	HistoryQuery  query = {.until = state->announced_until,
+						   .origins = true,
+						   .traits = true,
 						   .changes = true,
 						   .before_until = state->rolled_until,
 						   .after_until = state->announced_until,

@@ -158,6 +158,8 @@ query_of(const RollupState *state, ArrayType *sessions, TimestampTz since, Times
 	return (HistoryQuery){.since = since,
 						  .until = until,
 						  .sessions = sessions,
+						  .origins = true,
+						  .traits = true,
 						  .changes = true,
 						  .before_until = DT_NOBEGIN,
 						  .after_until = state->rolled_until,

@@ -22,6 +22,7 @@ use Pageviews::Bench::Views;
 use Pageviews::Bench::Idle;
 use Pageviews::Bench::Store;
 use Pageviews::Bench::Neighbours;
+use Pageviews::Bench::Reports;
 use Pageviews::Bench::Report;
 use Test::More;
 use Time::HiRes qw(time);

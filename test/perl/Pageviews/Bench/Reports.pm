@@ -1,0 +1,113 @@
+# The reports, on ten million views of thirty days (BENCH_VIEWS and BENCH_DAYS say
+# otherwise): how long each takes when everything is in memory, what is on the disk,
+# and how near the visitors and medians of the roll-ups come to the exact ones.
+
+package Pageviews::Bench::Reports;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Pageviews::Bench;
+use PostgreSQL::Test::Utils ();
+
+use constant RUNS => 10;
+
+# Milliseconds of a query, the median of so many runs after one that warms up.
+sub milliseconds
+{
+	my ($node, $query, $runs) = @_;
+	my $said = $node->safe_psql('postgres', "SET timezone = 'UTC';\n\\o /dev/null\n\\timing on\n" . "$query;\n" x (1 + $runs));
+	my @times = $said =~ /^Time: ([\d.]+) ms/mg;
+
+	die "$query: " . @times . " times\n" if @times != 1 + $runs;
+	shift @times;
+	return median(@times);
+}
+
+# Measures a report and shows its plan when the goal is missed.
+sub report
+{
+	my ($node, $what, $query, $goal, $runs) = @_;
+	my $ms = milliseconds($node, $query, $runs // RUNS);
+
+	result(
+		what => $what, measured => sprintf('%.0f ms', $ms), value => $ms,
+		goal => "at most $goal ms", at_most => $goal);
+	return if $ms <= $goal;
+	progress('%s', $_) for split /\n/, $node->safe_psql('postgres', "SET timezone = 'UTC';\nEXPLAIN (ANALYZE, BUFFERS, TIMING OFF) $query");
+}
+
+section(
+	'reports',
+	'the reports, on ten million views',
+	sub {
+		my $views = $ENV{BENCH_VIEWS} || 10_000_000;
+		my $days = $ENV{BENCH_DAYS} || 30;
+		my $long = $days > 90;
+		my $node = cluster('reports', [ SERVER_CORE, LOAD_CORE ],
+			conf => "shared_buffers = 5GB\nwork_mem = 64MB\nmax_wal_size = 4GB\njit = off\n", rollup_delay => '0');
+		my $until = int(time / 86400) * 86400;
+
+		pin(SERVER_CORE, LOAD_CORE);
+		{
+			local @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
+
+			PostgreSQL::Test::Utils::system_log('tools/generate', '--views', $views, '--days', $days, '--until', $until) == 0
+			  or die "no views were generated\n";
+		}
+		my $there = $node->value('SELECT count(*) FROM pageviews.views');
+		my $rolling = $node->value(<<'EOT');
+CREATE TEMP TABLE clock AS SELECT clock_timestamp() AS started;
+SELECT FROM pageviews.roll_up();
+SELECT extract(epoch FROM clock_timestamp() - started) FROM clock;
+EOT
+		progress('%d views; rolled up in %.0f s', $there, $rolling);
+		result(what => 'rolling up, a view', measured => sprintf('%.1f us', 1e6 * $rolling / $there));
+		$node->safe_psql('postgres', 'VACUUM (FULL) pageviews.rollups');
+		$node->safe_psql('postgres', 'VACUUM (ANALYZE)');
+		my ($raw, $rolled) = split /\|/, $node->value(<<"EOT");
+SELECT sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname <> 'rollups') / $there, sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname = 'rollups') / $there
+FROM pg_class AS c WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind = 'r'
+EOT
+		result(
+			what => 'bytes a view on disk, with sessions, all indexes and roll-ups', measured => sprintf('%.0f', $raw + $rolled),
+			value => $raw + $rolled, goal => 'at most 300', at_most => 300, note => sprintf('%.0f of them roll-ups', $rolled));
+
+		my $period = "to_timestamp($until) - interval '$days days', to_timestamp($until)";
+		my $day = "to_timestamp($until) - interval '10 days', to_timestamp($until) - interval '9 days'";
+		my ($fast, $distinct) = $long ? (100, 300) : (20, 100);
+		my $of = "$days days of $there views";
+
+		report($node, "$_, $of", "SELECT * FROM pageviews.$_($period)", $fast)
+		  for qw(summary timeline channels referrers campaigns countries browsers systems devices languages screens);
+		report($node, "$_ with distinct visitors, $of", "SELECT * FROM pageviews.$_($period)", $distinct) for qw(pages entry_pages exit_pages);
+		$node->safe_psql('postgres', "INSERT INTO pageviews.goals (name, pattern) VALUES ('prices', '/pricing'), ('blog', '/blog/*')");
+		report($node, "goals, $of", "SELECT * FROM pageviews.goals($period)", $distinct);
+		report($node, "pages of a country, a day", "SELECT * FROM pageviews.pages($day, filters => '{\"country\": \"DE\"}')", 100);
+		report($node, "summary of some pages, a day", "SELECT * FROM pageviews.summary($day, filters => '{\"page\": \"/blog/*\"}')", 100);
+		if (!$long)
+		{
+			report($node, "pages of a country, $of", "SELECT * FROM pageviews.pages($period, filters => '{\"country\": \"DE\"}')", 1000, 3);
+			report($node, "funnel of 4 steps, $of", "SELECT * FROM pageviews.funnel($period, steps => '{/,/pricing,/signup,/docs}')", 2000, 3);
+			report($node, "retention by weeks, $of", "SELECT * FROM pageviews.retention($period)", 2000, 3);
+		}
+
+		my ($visitors, $exact, $median, $exact_median) = split /\|/, $node->value(<<"EOT");
+SELECT s.visitors, e.visitors, s.engagement_median_ms, e.median
+FROM pageviews.summary($period) AS s,
+	 (SELECT count(DISTINCT v.session_id) AS visitors, percentile_cont(0.5) WITHIN GROUP (ORDER BY v.engagement_ms) AS median
+	  FROM pageviews.chosen_views($period, NULL, NULL) AS v) AS e
+EOT
+		my $off = abs($visitors / $exact - 1);
+		my $median_off = abs($median / $exact_median - 1);
+
+		result(
+			what => "distinct visitors, $of, against the exact number", measured => $visitors, reference => $exact,
+			value => $off, goal => 'within 2 %', at_most => 0.02, note => sprintf('%.2f %% off', 100 * $off));
+		result(
+			what => "median engagement, $of, against the exact one", measured => "$median ms", reference => sprintf('%.0f ms', $exact_median),
+			value => $median_off, goal => 'within 3 %', at_most => 0.03, note => sprintf('%.2f %% off', 100 * $median_off));
+		$node->stop;
+	});
+
+1;
