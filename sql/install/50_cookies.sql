@@ -25,10 +25,20 @@ END;
 COMMENT ON FUNCTION pageviews.load_cookie_keys() IS 'the cookie keys, newest first, for the worker; makes one if there is none';
 
 CREATE FUNCTION pageviews.wake_worker_at_commit()
-RETURNS void
+RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'pageviews_wake_worker_at_commit';
 COMMENT ON FUNCTION pageviews.wake_worker_at_commit() IS 'wakes the worker, if one runs, when the transaction commits';
+
+-- Whoever writes: an operator, a restore, logical replication (which fires triggers for rows alone).
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON pageviews.cookie_keys
+	FOR EACH ROW EXECUTE FUNCTION pageviews.wake_worker_at_commit();
+CREATE TRIGGER wake_worker_truncated AFTER TRUNCATE ON pageviews.cookie_keys
+	FOR EACH STATEMENT EXECUTE FUNCTION pageviews.wake_worker_at_commit();
+ALTER TABLE pageviews.cookie_keys ENABLE ALWAYS TRIGGER wake_worker;
+ALTER TABLE pageviews.cookie_keys ENABLE ALWAYS TRIGGER wake_worker_truncated;
+COMMENT ON TRIGGER wake_worker ON pageviews.cookie_keys IS 'the worker takes up what changed';
+COMMENT ON TRIGGER wake_worker_truncated ON pageviews.cookie_keys IS 'the worker makes a key when there is none';
 
 CREATE FUNCTION pageviews.rotate_cookie_key()
 RETURNS void
@@ -39,7 +49,6 @@ BEGIN ATOMIC
 	DELETE FROM pageviews.cookie_keys AS k
 	WHERE k.key_id NOT IN (SELECT n.key_id FROM pageviews.cookie_keys AS n
 						   ORDER BY n.created_at DESC, n.key_id LIMIT 2);
-	SELECT pageviews.wake_worker_at_commit();
 END;
 COMMENT ON FUNCTION pageviews.rotate_cookie_key() IS 'makes a new key that signs cookies; the one before still verifies, older ones are dropped';
 

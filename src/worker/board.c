@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -44,6 +46,7 @@ static LWLock *board_lock = NULL;
 
 static shmem_request_hook_type previous_shmem_request_hook = NULL;
 static shmem_startup_hook_type previous_shmem_startup_hook = NULL;
+static object_access_hook_type previous_object_access_hook = NULL;
 
 #define BOARD_TRANCHE "pageviews"
 
@@ -85,6 +88,17 @@ board_shmem_startup(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+/* In every backend: whoever makes or drops an extension tells the worker, whichever it is. */
+static void
+board_object_access(ObjectAccessType access, Oid class, Oid object, int column, void *argument)
+{
+	if (previous_object_access_hook)
+		previous_object_access_hook(access, class, object, column, argument);
+
+	if (class == ExtensionRelationId && (access == OAT_POST_CREATE || access == OAT_DROP))
+		board_wake_worker();
+}
+
 void
 board_init(void)
 {
@@ -92,6 +106,8 @@ board_init(void)
 	shmem_request_hook = board_shmem_request;
 	previous_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = board_shmem_startup;
+	previous_object_access_hook = object_access_hook;
+	object_access_hook = board_object_access;
 }
 
 bool
@@ -288,7 +304,7 @@ wake_after_commit(XactEvent event, void *argument)
 		SetLatch(&worker->procLatch);
 }
 
-bool
+void
 board_wake_worker(void)
 {
 	static bool registered = false;
@@ -297,7 +313,6 @@ board_wake_worker(void)
 		RegisterXactCallback(wake_after_commit, NULL);
 	registered = true;
 	wake_at_commit = true;
-	return worker_process() != NULL;
 }
 
 bool

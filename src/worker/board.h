@@ -60,7 +60,7 @@ typedef struct BoardStats
 	bool		   busy; /* newcomers are turned away */
 } BoardStats;
 
-/* Requests shared memory; called from _PG_init, installs its hooks. */
+/* Requests shared memory and listens for extensions; called from _PG_init, installs the hooks. */
 extern void board_init(void);
 
 /* Whether shared memory is there, i.e. the library was preloaded. */
@@ -87,9 +87,9 @@ extern BoardStats board_read_stats(void);
 
 /*
  * Asks the worker to look at the cookie keys and the extension again, once the
- * current transaction has committed; false when no worker runs.
+ * current transaction has committed.
  */
-extern bool board_wake_worker(void);
+extern void board_wake_worker(void);
 
 /*
  * Says that views were changed by somebody else than the worker, so that the

@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "nodes/pg_list.h"
@@ -177,13 +178,16 @@ pageviews_begin_forgetting(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* wake_worker_at_commit(): the worker, if one runs, is woken when the transaction commits. */
+/* wake_worker_at_commit(), a trigger: the worker, if one runs, is woken when the transaction commits. */
 Datum
 pageviews_wake_worker_at_commit(PG_FUNCTION_ARGS)
 {
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("this function can only be called as a trigger"));
 	if (board_available())
-		(void) board_wake_worker();
-	PG_RETURN_VOID();
+		board_wake_worker();
+	PG_RETURN_POINTER(NULL);
 }
 
 /* retention_cutoff(): what ended earlier may go; NULL if everything is kept. */

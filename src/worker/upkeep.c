@@ -8,8 +8,9 @@
  *
  * SETTLING exists for restores: a dump creates the extension first and then the
  * partitions and keys that it carries; whoever made them in between would be in
- * its way.  READY looks again every few seconds, which is one catalog lookup, so
- * that DROP EXTENSION and CREATE EXTENSION are noticed without any traffic.
+ * its way.  Whoever makes or drops the extension, or changes the keys, says so
+ * through the board; looking without having been told, once an hour, is for what
+ * could not say it (a prepared transaction, a disabled trigger).
  */
 #include "postgres.h"
 
@@ -19,14 +20,12 @@
 #include "settings.h"
 #include "upkeep.h"
 
-#define LOOK_ABSENT			(500 * MICROS_PER_MILLI)
-#define LOOK_READY			(5 * MICROS_PER_SECOND)
-#define SETTLE_TIME			(1000 * MICROS_PER_MILLI)
-#define KEYS_FIRST_INTERVAL (5 * MICROS_PER_SECOND)
-#define REJECTED_PATIENCE	(10 * MICROS_PER_SECOND)
-#define CHORES_INTERVAL		(3600 * MICROS_PER_SECOND)
-#define RETRY_INTERVAL		(1 * MICROS_PER_SECOND)
-#define RECOVER_BATCH		1000
+#define LOOK_ABSENT		  (10 * MICROS_PER_SECOND)
+#define SETTLE_TIME		  (1000 * MICROS_PER_MILLI)
+#define REJECTED_PATIENCE (10 * MICROS_PER_SECOND)
+#define CHORES_INTERVAL	  (3600 * MICROS_PER_SECOND)
+#define RETRY_INTERVAL	  (1 * MICROS_PER_SECOND)
+#define RECOVER_BATCH	  1000
 
 typedef enum UpkeepState
 {
@@ -53,7 +52,6 @@ static bool			   looked = false; /* found nothing, and said so */
 static Micros		   settled_at = 0;
 static Micros		   chore_at[CHORE_COUNT];
 static bool			   tried[CHORE_COUNT];
-static Micros		   keys_interval = KEYS_FIRST_INTERVAL;
 static Micros		   recover_at = PG_INT64_MAX;
 static WallMillis	   latest = 0;
 
@@ -152,7 +150,7 @@ look(Moment now)
 	bool seen;
 
 	CANCELLABLE(seen = store_extension(&found));
-	look_at = now.monotonic + LOOK_READY;
+	look_at = now.monotonic + CHORES_INTERVAL;
 	if (!seen)
 	{
 		look_at = now.monotonic + RETRY_INTERVAL;
@@ -220,19 +218,6 @@ read_keys(bool *changed)
 	return result;
 }
 
-/*
- * A restore may bring its keys a while after the extension itself, so they are
- * read again after 5 s, 10 s, 20 s .. an hour.
- */
-static Micros
-next_keys_interval(void)
-{
-	Micros interval = keys_interval;
-
-	keys_interval = Min(2 * keys_interval, CHORES_INTERVAL);
-	return interval;
-}
-
 /* Does the first chore that is due; true if there was one. */
 static bool
 do_chore(Moment now, bool *keys_changed)
@@ -266,8 +251,7 @@ do_chore(Moment now, bool *keys_changed)
 		else if (result == STORE_RETRY || again)
 			chore_at[chore] = now.monotonic + RETRY_INTERVAL;
 		else
-			chore_at[chore] =
-				now.monotonic + (chore == CHORE_KEYS ? next_keys_interval() : CHORES_INTERVAL);
+			chore_at[chore] = now.monotonic + CHORES_INTERVAL;
 		tried[chore] = true;
 		return true;
 	}
@@ -290,7 +274,10 @@ upkeep_run(Moment now)
 	bool keys_changed = false;
 
 	if (board_look_again())
-		upkeep_look_again();
+	{
+		look_at = 0;
+		chore_at[CHORE_KEYS] = 0;
+	}
 
 	if (now.monotonic >= look_at)
 		look(now);
@@ -300,7 +287,6 @@ upkeep_run(Moment now)
 		state = UPKEEP_PREPARING;
 		memset(chore_at, 0, sizeof chore_at);
 		memset(tried, 0, sizeof tried);
-		keys_interval = KEYS_FIRST_INTERVAL;
 		key_count = 0;
 	}
 	if (state == UPKEEP_PREPARING || state == UPKEEP_READY)
@@ -338,13 +324,6 @@ upkeep_deadline(void)
 	if (state == UPKEEP_READY)
 		deadline = Min(deadline, recover_at);
 	return deadline;
-}
-
-void
-upkeep_look_again(void)
-{
-	look_at = 0;
-	chore_at[CHORE_KEYS] = 0;
 }
 
 bool

@@ -26,9 +26,6 @@ extern WallMillis upkeep_latest(void);
 /* When upkeep_run() is next needed. */
 extern Micros upkeep_deadline(void);
 
-/* Everything is to be looked at again, now (somebody set our latch for it). */
-extern void upkeep_look_again(void);
-
 /* A row was set aside: an open row of its view may be left in the table. */
 extern void upkeep_row_rejected(void);
 

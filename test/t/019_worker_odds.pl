@@ -40,13 +40,14 @@ $node->safe_psql('postgres', 'CREATE EXTENSION pageviews');
 $node->logged(qr/pageviews is ready to store views/, $mark, 'and made again');
 $node->wait_ready;
 isnt(session_of($cookie), $session, 'its new key does not verify the old cookie');
-sleep 3;    # a restore fills table after table
 $node->safe_psql('postgres', 'INSERT INTO pageviews.cookie_keys SELECT * FROM public.dumped');
 is($node->value('SELECT count(*) FROM pageviews.cookie_keys'), '2', 'a restore brings the old key');
 my $inserted = time;
 
 ok( eval { Pageviews::Cluster::eventually('the old cookie is good', 60, sub { session_of($cookie) eq $session or sleep(0.3) && 0 }) },
 	sprintf 'which is soon taken up without a restart: %.1f s', time - $inserted);
+$node->safe_psql('postgres', 'TRUNCATE pageviews.cookie_keys');
+$node->becomes('SELECT count(*) = 1 FROM pageviews.cookie_keys', 'a key is made where all were taken away');
 
 # --- a catalog that is locked -----------------------------------------------------------------
 
@@ -62,8 +63,9 @@ my $view = $visitor->begin('/locked');
 $visitor->send_message(Pageviews::Client::message($view, 'end', reason => 'closed', visible => 33));
 my ($busy, $absent) = (0, 0);
 
-# It looks for its extension every 5 s, so the lock must last longer than that.
-while (time - $locked < 8)
+# A new key makes it look for its extension as well, at once and then every second.
+$node->safe_psql('postgres', 'SELECT pageviews.rotate_cookie_key()');
+while (time - $locked < 3)
 {
 	my $s = $node->stats;
 

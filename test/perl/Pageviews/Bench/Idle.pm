@@ -129,6 +129,18 @@ section(
 		$node->stop;
 	});
 
+# The WAL records of a cluster between two positions, in bytes.
+sub wal_between
+{
+	my ($node, @positions) = @_;
+	my ($from, $to) = map { sprintf '%X/%X', $_ >> 32, $_ & 0xffffffff } @positions;
+	my $records = '';
+
+	return () if $from eq $to;
+	IPC::Run::run([ 'pg_waldump', '-p', $node->data_dir . '/pg_wal', '-s', $from, '-e', $to ], '>', \$records, '2>&1');
+	return split /\n/, $records;
+}
+
 section(
 	'idle',
 	'an installation on which nothing happens, for a minute',
@@ -156,6 +168,7 @@ section(
 		my $used = (cpu_of(@pids) - $cpu) / (time - $began);
 		my @after = split /\|/, $node->value($state);
 
+		progress('WAL: %s', $_) for wal_between($node, $before[0], $after[0]);
 		result(
 			what => 'an idle installation: queries of the worker in a minute',
 			measured => $before[1] eq $after[1] ? 'none' : 'some', goal => '0',
