@@ -52,22 +52,20 @@
     const MESSAGE_LIMIT = 4e3; // bytes
 
     const settings = PAGEVIEWS_SETTINGS;
-    const script = document.currentScript;
-    const attributes = script.dataset;
+    const { src, dataset: attributes } = document.currentScript;
     const manual = "manual" in attributes;
     const now = () => performance.now();
     const timed = (type) => performance.getEntriesByType(type);
-    const STATES = ["hidden", "visible", "focused"];
 
     let view; // the live view, or nothing
     let shown; // description of the view that began last
     let address; // what makes a view of its own, as of the last look
-    let state; // index into STATES: what held since `clock`
+    let state; // what held since `clock`: 0 hidden, 1 visible, 2 focused
     let told; // state of the last report
     let clock; // when the figures were last brought up to date
     let reported = 0; // when the live view was last reported
     let touched = -IDLE; // last input
-    let seen = Date.now(); // when the page was last visible
+    let seen; // when the page was last visible
     let ticking; // interval while there is something to count
     let settling; // timer while a title may still change
     let waiting; // what to call the first view, until it may begin
@@ -95,13 +93,16 @@
 
     // --- What may leave the browser -----------------------------------------
 
-    const kept = (parameter) =>
-      settings.keep.some((start) => `${parameter}=`.startsWith(start));
-
     // Origin, path and kept parameters of a web address; nothing for another.
     const clean = guard((text) => {
       const url = new URL(text);
-      url.search = url.search.slice(1).split("&").filter(kept).join("&");
+      url.search = url.search
+        .slice(1)
+        .split("&")
+        .filter((parameter) =>
+          settings.keep.some((start) => `${parameter}=`.startsWith(start)),
+        )
+        .join("&");
       if (text.startsWith("http"))
         return (url.origin + url.pathname + url.search).slice(0, 1400);
     });
@@ -131,7 +132,7 @@
         type,
         view: about.id,
         n: about.n,
-        state: STATES[about.state],
+        state: ["hidden", "visible", "focused"][about.state],
         reason: about.reason,
       };
       for (const figure in about.figures)
@@ -147,8 +148,8 @@
 
     // Gives a view its UUID version 7: its start by the server's clock, and its seed.
     const stamp = (about) => {
-      const { elapsed } = about.figures;
       const age = Date.now() - about.at;
+      const { elapsed } = about.figures;
       const time = Math.round(
         Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
       )
@@ -180,13 +181,13 @@
               Math.max(0, touched + IDLE - before),
             );
           }
-          figures.scroll = Math.max(
-            figures.scroll,
-            Math.min(
-              100,
+          figures.scroll = Math.min(
+            100,
+            Math.max(
+              figures.scroll,
               (100 * (scrollY + innerHeight)) /
-                document.documentElement.scrollHeight,
-            ) || 0,
+                document.documentElement.scrollHeight || 0,
+            ),
           );
         }
       }
@@ -220,8 +221,8 @@
           if (key.startsWith(KEY))
             records.push({
               ...JSON.parse(localStorage[key]),
-              id: key.slice(10),
               saved: 1,
+              id: key.slice(10),
             });
         }),
       );
@@ -280,7 +281,7 @@
       ticking = ticking || setInterval(guard(beat), 1e3);
       if (!view || socket) return;
       socket = new WebSocket(
-        new URL(endpoint, script.src).href.replace("http", "ws"),
+        new URL(endpoint, src).href.replace("http", "ws"),
         "pageviews.v1",
       );
       unanswered = now();
@@ -394,13 +395,14 @@
     // Looks at the page again; tells at once when it was hidden or shown.
     const look = () => {
       tick();
-      if (!view || !told === !state) return;
-      if (state && Date.now() - seen > AWAY) {
-        finish("closed");
-        begin("restore", shown);
-      } else {
-        report();
-        if (state) connect();
+      if (view && !told !== !state) {
+        if (state && Date.now() - seen > AWAY) {
+          finish("closed");
+          begin("restore", shown);
+        } else {
+          report();
+          if (state) connect();
+        }
       }
     };
 
@@ -420,12 +422,7 @@
       const [paint] = timed("paint");
       // Whoever sees the page now does so since it was painted, if not hidden meanwhile.
       const early =
-        state &&
-        paint &&
-        !shown &&
-        !manual &&
-        !entry.activationStart &&
-        !timed("visibility-state")[1]
+        state && paint && !shown && !manual && !timed("visibility-state")[1]
           ? clock - paint.startTime
           : 0;
       const page = {
@@ -449,7 +446,7 @@
       automatic = !page.name;
       view = {
         seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
-          const random = crypto.getRandomValues(new Uint8Array(1))[0];
+          const random = crypto.getRandomValues(new Uint8Array(1)); // counts as its one byte
           return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
         }),
         n: 1, // one below the first message leaves room for adopt()
@@ -457,10 +454,10 @@
         state,
         page,
         figures: {
+          elapsed: early,
           visible: early,
           focused: 0,
           active: 0,
-          elapsed: early,
           gap: 0,
           scroll: 0,
         },
@@ -489,11 +486,11 @@
       about.n++;
       about.reason = reason;
       keep(about);
-      if (heard) send(message("end", about, !known));
       adopt(met);
-      if (leaving && !heard) {
+      if (heard) send(message("end", about, !known));
+      else if (leaving) {
         navigator.sendBeacon(
-          new URL("note", script.src),
+          new URL("note", src),
           encode(
             [...Object.values(pending), about]
               .slice(met ? -1 : -16)
@@ -519,7 +516,7 @@
 
     const named = (options) => {
       tick();
-      if (waiting) waiting = options || {};
+      if (waiting || document.prerendering) waiting = options || {};
       else if (
         view &&
         automatic &&
@@ -538,10 +535,10 @@
       }
     };
     if (window.pageviews) return;
-    const first = (waiting = {
+    waiting = {
       name: attributes.name,
       props: guard(() => JSON.parse(attributes.props))(),
-    });
+    };
     window.pageviews = {
       view: guard(named),
       // The answer to the next socket sets the cookie or takes it away.
@@ -551,22 +548,29 @@
       }),
     };
     if (
-      !clean(location.href) ||
       (settings.gpc && navigator.globalPrivacyControl) ||
-      (window !== top && !attributes.frames)
+      (window !== top && !attributes.frames) ||
+      !clean(location.href)
     )
       return;
 
+    waiting = !manual && waiting;
+    // The first view begins when the page has been painted, which is not to wait for us;
+    // or was hidden, is shown, left, or a second old.
     const start = () => {
       const options = waiting;
+      if (!options || document.prerendering) return;
       waiting = 0;
-      if (!manual || options !== first) begin("", options);
+      begin("", options);
     };
+    on("visibilitychange", start);
+    setTimeout(guard(start), document.hidden ? 0 : 1e3);
     on("visibilitychange resume focus blur", look);
     on("pointerdown pointermove keydown scroll timeupdate", (event) => {
       if (!event.target.muted) touched = now();
     });
     on("pagehide", () => {
+      start();
       if (view) titled();
       finish("closed", 1);
       disconnect();
@@ -590,8 +594,9 @@
       });
       on("popstate hashchange", () => moved());
     }
-
-    if (document.prerendering) on("prerenderingchange", start);
-    else start();
+    new PerformanceObserver(guard(start)).observe({
+      type: "paint",
+      buffered: true,
+    });
   })();
 }

@@ -159,6 +159,45 @@ both(
   },
 );
 
+both(
+  "nothing is done before the page is painted, and nothing is lost by that",
+  (browser, server) => {
+    const after = (run) => {
+      browser.storage = {};
+      server.rows.clear();
+      const tab = browser.open(PAGE, { slow: true });
+      browser.advance(300);
+      assert.equal(server.sockets.size, 0);
+      assert.deepEqual(browser.storage, {});
+      run(tab);
+      browser.advance(200);
+      if (!tab.gone) tab.close();
+      browser.advance(1000);
+      return server.table().map((row) => row.engagement);
+    };
+    assert.deepEqual(
+      [
+        after((tab) => tab.paint()),
+        after((tab) => tab.close()),
+        after((tab) => tab.show(false)),
+        after(() => browser.advance(900)), // painted never
+      ],
+      [[200], [0], [0], [400]],
+    );
+    const tab = browser.open(PAGE, { slow: true });
+    tab.window.pageviews.view({ name: "early" });
+    tab.push("/b");
+    tab.paint();
+    browser.advance(1000);
+    tab.close();
+    browser.advance(1000);
+    const [row, ...others] = server.table().slice(1);
+    assert.equal(others.length, 0);
+    assert.equal(row.page.name, "early");
+    assert.equal(row.engagement, 1000);
+  },
+);
+
 both("the script twice is one tracker", (browser, server) => {
   const tab = browser.open(PAGE);
   browser.advance(1000);
