@@ -304,7 +304,11 @@ run_turn(void)
 		configure_listeners();
 	registry_set_latest(registry, upkeep_latest());
 	if (flush_deadline() <= clock_monotonic())
+	{
+		/* What was heard is answered now: nobody's answer waits for the others' rows. */
+		supervisor_flush();
 		write_batch();
+	}
 	roller_run(clock_monotonic());
 	publish();
 	supervisor_flush();
