@@ -22,7 +22,7 @@
 #include "main.h"
 
 #define EVENTS_A_TURN 256
-#define CROWD_A_TURN  32
+#define CROWD_A_TURN  8
 
 static struct
 {
