@@ -16,11 +16,10 @@
  *   has just begun by itself; .consent() asks for a cookie, .consent(false) takes it back.
  * A view is one plain object, cumulative, which travels as it stands:
  *     (prerendered) --> live --> ended, pending --> stored: forgotten
- * While it is live its socket may come and go; the id stays.
- * `view` is the live one and belongs to this document alone.  `pending` holds
- * those that ended and are not known to be stored; each also lies in
- * localStorage, so that a later page can say it again.  A record of another tab
- * is touched only once it has ended or its lease (`until`) is over.
+ * While it is live its socket may come and go; the id stays.  `view` is the live one and
+ * belongs to this document alone.  `pending` holds those that ended and are not known to be
+ * stored; each also lies in localStorage, so that a later page can say it again.  A record of
+ * another tab is touched only once it has ended or its lease (`until`) is over.
  * Every function that browser or page calls is guarded: nothing is thrown into the
  * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
  * The server replaces the one name in capitals that nothing here defines by an
@@ -50,7 +49,6 @@
     const PATIENCE = 1e3; // how soon a view by itself must be named
     const SETTLE = 100; // ms until an application has set its title
     const MESSAGE_LIMIT = 4e3; // bytes
-
     const settings = PAGEVIEWS_SETTINGS;
     const { src, dataset: attributes } = document.currentScript;
     const manual = "manual" in attributes;
@@ -553,7 +551,6 @@
       !clean(location.href)
     )
       return;
-
     waiting = !manual && waiting;
     // The first view begins when the page has been painted, which is not to wait for us;
     // or was hidden, is shown, left, or a second old.
