@@ -147,7 +147,7 @@ TEST(a_crowd_does_not_hold_up_the_others)
 
 	/* They have their turns. */
 	CHECK(loop_watch(&watch, ends[0], 0));
-	turn(10);
+	turn(20);
 	CHECK(others > 100);
 	CHECK(loop_watch(&crowd[0], crowd_ends[0][0], LOOP_READ | LOOP_WRITE));
 	for (int i = 0; i < 100; i++)
