@@ -60,7 +60,7 @@
     const STATES = ["hidden", "visible", "focused"];
 
     let view; // the live view, or nothing
-    let shown; // description of the view that began last
+    let shown; // the view that began last
     let address; // what makes a view of its own, as of the last look
     let state; // index into STATES: what held since `clock`
     let told; // state of the last report
@@ -83,6 +83,7 @@
     let retry; // timer of the next connect
     let heartbeat = 15e3; // until a hello says otherwise
     let offset = 0; // the server's clock minus ours, ms
+    const early_events = []; // that happened before the first view
     let backwards; // in which order the pending ones are sent
     const pending = {};
 
@@ -124,12 +125,14 @@
         (all, bad) => (bad ? "\ufffd" : all),
       );
 
-    // One message about a view; `full` when it has to describe the page too.
-    const message = (type, about, full) => {
+    // One message about a view or an event; `full` when it has to describe the page too.
+    const message = (about, full) => {
+      const { of } = about;
       const result = {
         ...(full && about.page),
-        type,
-        view: about.id,
+        type: of ? "event" : about.reason ? "end" : full ? "view" : "state",
+        event: of && about.id,
+        view: of || about.id,
         n: about.n,
         state: STATES[about.state],
         reason: about.reason,
@@ -138,16 +141,40 @@
         result[figure] = Math.round(about.figures[figure]);
       if (full) {
         if (new Blob([encode(result)]).size > MESSAGE_LIMIT)
-          result.props = result.name = undefined;
+          result.props = result[of ? "title" : "name"] = undefined;
       }
       return result;
     };
 
     // --- Names and time -----------------------------------------------------
 
-    // Gives a view its UUID version 7: its start by the server's clock, and its seed.
+    // What a view or an event (`of` a view) is made of; an event is over at once.
+    const make = (page, early, of) => ({
+      seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
+        const random = crypto.getRandomValues(new Uint8Array(1))[0];
+        return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
+      }),
+      n: 1, // one below the first message leaves room for adopt()
+      at: Date.now() - early,
+      state,
+      page,
+      of,
+      reason: of,
+      figures: {
+        visible: early,
+        focused: 0,
+        active: 0,
+        elapsed: early,
+        gap: 0,
+        scroll: 0,
+      },
+    });
+
+    // Gives it its UUID version 7: its start by the server's clock, and its seed.  The
+    // events of a view that gets another one move with it.
     const stamp = (about) => {
-      const { elapsed } = about.figures;
+      const { id: before, figures } = about;
+      const { elapsed } = figures;
       const age = Date.now() - about.at;
       const time = Math.round(
         Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
@@ -155,6 +182,12 @@
         .toString(16)
         .padStart(12, 0);
       about.id = time.slice(0, 8) + "-" + time.slice(8) + about.seed;
+      Object.values(pending).forEach((event) => {
+        if (before && event.of === before) {
+          event.of = about.id;
+          save(event);
+        }
+      });
     };
 
     // Brings the figures up to date under the state that held, then reads the new one.
@@ -291,7 +324,7 @@
     const receive = (answer) => {
       const { type, n } = answer;
       const mine = view && answer.view === view.id;
-      const about = mine ? view : pending[answer.view];
+      const about = mine ? view : pending[answer.view || answer.event];
       // What a busy page hears late says nothing about so small a difference.
       if (answer.now) {
         offset = answer.now - Date.now();
@@ -305,7 +338,7 @@
         adopt();
         const ids = Object.keys(pending);
         (backwards ? ids.reverse() : ids).forEach((id) =>
-          send(message("end", pending[id], 1)),
+          send(message(pending[id], 1)),
         );
       } else if (answer.code === "bad_message") {
         if (backwards) Object.values(pending).forEach(forget);
@@ -320,7 +353,7 @@
               about.acknowledged = 1;
               save(about);
             }
-          } else if (type === "stored" && n >= about.n) forget(about);
+          } else if (type === "stored" && !(n < about.n)) forget(about);
         }
       }
     };
@@ -342,12 +375,12 @@
           report();
         } else {
           keep(about);
-          send(message("end", about, 1));
+          send(message(about, 1));
         }
       } else if (mine) {
         view = 0;
         // Another tab took this one for dead, and it is not.
-        if (code === "ended") begin("restore", shown);
+        if (code === "ended") begin("restore", shown.page);
       }
     };
 
@@ -367,7 +400,7 @@
       view.n++;
       view.acknowledged = 0;
       if (ready()) {
-        send(message(spoken ? "state" : "view", view, !spoken));
+        send(message(view, !spoken));
         spoken = 1;
       }
       save(view);
@@ -397,7 +430,7 @@
       if (!view || !told === !state) return;
       if (state && Date.now() - seen > AWAY) {
         finish("closed");
-        begin("restore", shown);
+        begin("restore", shown.page);
       } else {
         report();
         if (state) connect();
@@ -431,7 +464,7 @@
       const page = {
         url: clean(location.href),
         referrer: clean(
-          shown && navigation === "spa" ? shown.url : document.referrer,
+          shown && navigation === "spa" ? shown.page.url : document.referrer,
         ),
         navigation:
           navigation ||
@@ -447,25 +480,7 @@
       };
       describe(page, options);
       automatic = !page.name;
-      view = {
-        seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
-          const random = crypto.getRandomValues(new Uint8Array(1))[0];
-          return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
-        }),
-        n: 1, // one below the first message leaves room for adopt()
-        at: Date.now() - early,
-        state,
-        page,
-        figures: {
-          visible: early,
-          focused: 0,
-          active: 0,
-          elapsed: early,
-          gap: 0,
-          scroll: 0,
-        },
-      };
-      shown = page;
+      shown = view = make(page, early);
       titled();
       connect();
       settling = setTimeout(
@@ -475,6 +490,23 @@
         }),
         SETTLE,
       );
+      early_events.splice(0).forEach((all) => happened(...all));
+    };
+
+    // An event of the view that began last; its view's id has to be known before it is told.
+    const happened = (...all) => {
+      if (!shown) return early_events[RECORDS] || early_events.push(all);
+      const page = { ...shown.page };
+      describe(page, { name: all[0], props: all[1] });
+      if (!page.name) return;
+      if (view && !spoken) {
+        settling = clearTimeout(settling);
+        report();
+      }
+      const event = make(page, 0, shown.id);
+      stamp(event);
+      keep(event);
+      if (ready()) send(message(event, 1));
     };
 
     // Ends the live view; the last word of a leaving page goes as a note if need be.
@@ -489,15 +521,15 @@
       about.n++;
       about.reason = reason;
       keep(about);
-      if (heard) send(message("end", about, !known));
+      if (heard) send(message(about, !known));
       adopt(met);
       if (leaving && !heard) {
         navigator.sendBeacon(
           new URL("note", script.src),
           encode(
-            [...Object.values(pending), about]
-              .slice(met ? -1 : -16)
-              .map((other) => message("end", other, 1)),
+            Object.values(pending)
+              .slice(-16)
+              .map((other) => message(other, 1)),
           ),
         );
       }
@@ -544,6 +576,7 @@
     });
     window.pageviews = {
       view: guard(named),
+      event: guard(happened),
       // The answer to the next socket sets the cookie or takes it away.
       consent: guard((given = true) => {
         endpoint = "consent/" + given;
@@ -572,7 +605,7 @@
       disconnect();
     });
     on("pageshow", (event) => {
-      if (event.persisted && shown) begin("bfcache", shown);
+      if (event.persisted && shown) begin("bfcache", shown.page);
     });
     if (window.navigation)
       navigation.addEventListener(

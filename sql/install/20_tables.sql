@@ -106,7 +106,7 @@ CREATE TABLE pageviews.rejected (
 	sqlstate text NOT NULL,
 	message text NOT NULL,
 	row jsonb NOT NULL,
-	kind text NOT NULL CONSTRAINT rejected_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY ('{view,event}'::text[])),
+	kind text NOT NULL DEFAULT 'view' CONSTRAINT rejected_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY ('{view,event}'::text[])),
 	CONSTRAINT rejected_pkey PRIMARY KEY (view_id)
 );
 CREATE INDEX rejected_rejected_at_idx ON pageviews.rejected (rejected_at);

@@ -177,7 +177,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION pageviews.purge_sessions(timestamptz, uuid) IS 'looks at the next 1,000 sessions after an id and erases those made before a time that have no view and no event left, if pageviews.retention lets them go';
 
-CREATE FUNCTION pageviews.set_aside(view_id uuid, session_id uuid, revision bigint, sqlstate text, message text, "row" jsonb, kind text)
+CREATE FUNCTION pageviews.set_aside(view_id uuid, session_id uuid, revision bigint, sqlstate text, message text, "row" jsonb, kind text DEFAULT 'view')
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
