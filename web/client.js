@@ -65,9 +65,9 @@
     let state; // index into STATES: what held since `clock`
     let told; // state of the last report
     let clock; // when the figures were last brought up to date
-    let reported = 0; // when the live view was last reported
+    let reported; // when the live view was last reported
     let touched = -IDLE; // last input
-    let seen = Date.now(); // when the page was last visible
+    let seen; // when the page was last visible
     let ticking; // interval while there is something to count
     let settling; // timer while a title may still change
     let waiting; // what to call the first view, until it may begin
@@ -76,14 +76,13 @@
     let endpoint = "socket";
     let socket;
     let greeted; // the server said hello on this socket
-    let met; // the server said hello at least once
     let spoken; // the live view is known on this socket
     let unanswered; // when the first message without any answer went out
     let failures = 0; // sockets in a row without an acknowledgement
     let retry; // timer of the next connect
     let heartbeat = 15e3; // until a hello says otherwise
     let offset = 0; // the server's clock minus ours, ms
-    const early_events = []; // that happened before the first view
+    const premature = []; // that happened before the first view
     let backwards; // in which order the pending ones are sent
     const pending = {};
 
@@ -112,10 +111,10 @@
       const { name, props } = options || {};
       page.name = name && `${name}`.slice(0, 128);
       page.props = {};
-      Object.keys(props || {})
-        .filter((key) => /r|boo/.test(typeof props[key]))
-        .slice(0, 16)
-        .forEach((key) => (page.props[key.slice(0, 64)] = props[key]));
+      let room = 16;
+      for (const key in props)
+        if (/r|boo/.test(typeof props[key]) && room-- > 0)
+          page.props[key.slice(0, 64)] = props[key];
     };
 
     // The JSON of something to send; texts that JSON allows and UTF-8 does not are mended.
@@ -141,7 +140,7 @@
         result[figure] = Math.round(about.figures[figure]);
       if (full) {
         if (new Blob([encode(result)]).size > MESSAGE_LIMIT)
-          result.props = result[of ? "title" : "name"] = undefined;
+          result.props = result.title = undefined;
       }
       return result;
     };
@@ -173,17 +172,18 @@
     // Gives it its UUID version 7: its start by the server's clock, and its seed.  The
     // events of a view that gets another one move with it.
     const stamp = (about) => {
-      const { id: before, figures } = about;
-      const { elapsed } = figures;
+      const before = about.id || 1;
+      const { elapsed } = about.figures;
       const age = Date.now() - about.at;
-      const time = Math.round(
-        Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
-      )
-        .toString(16)
-        .padStart(12, 0);
-      about.id = time.slice(0, 8) + "-" + time.slice(8) + about.seed;
+      about.id =
+        Math.round(
+          Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
+        )
+          .toString(16)
+          .padStart(12, 0)
+          .replace(/.{8}/, "$&-") + about.seed;
       Object.values(pending).forEach((event) => {
-        if (before && event.of === before) {
+        if (event.of === before) {
           event.of = about.id;
           save(event);
         }
@@ -246,7 +246,7 @@
     };
 
     // Drops what is too old or too much, and adopts what nobody speaks for.
-    const adopt = guard((pruneOnly) => {
+    const adopt = guard(() => {
       const records = [];
       Object.keys(localStorage).forEach(
         guard((key) => {
@@ -264,7 +264,6 @@
           const age = Date.now() - record.at;
           if (index >= RECORDS || !(Math.abs(age) < WEEK)) forget(record);
           else if (
-            !pruneOnly &&
             !pending[record.id] &&
             (record.reason || record.until < Date.now())
           ) {
@@ -294,7 +293,7 @@
       clearTimeout(retry);
       if (old) {
         old.onmessage = old.onclose = 0;
-        old.close(1000);
+        old.close();
       }
     };
 
@@ -321,6 +320,12 @@
       socket.onclose = guard(reconnect);
     });
 
+    // Says what is over, and keeps it until it is known to be stored.
+    const tell = (about, full) => {
+      keep(about);
+      if (ready()) send(message(about, full));
+    };
+
     const receive = (answer) => {
       const { type, n } = answer;
       const mine = view && answer.view === view.id;
@@ -332,13 +337,13 @@
       }
       unanswered = 0;
       if (type === "hello") {
-        greeted = met = 1;
+        greeted = 1;
         heartbeat = answer.heartbeat;
         if (view && !settling) report();
         adopt();
-        const ids = Object.keys(pending);
-        (backwards ? ids.reverse() : ids).forEach((id) =>
-          send(message(pending[id], 1)),
+        const all = Object.values(pending);
+        (backwards ? all.reverse() : all).forEach((other) =>
+          send(message(other, 1)),
         );
       } else if (answer.code === "bad_message") {
         if (backwards) Object.values(pending).forEach(forget);
@@ -373,10 +378,7 @@
         if (mine) {
           spoken = 0;
           report();
-        } else {
-          keep(about);
-          send(message(about, 1));
-        }
+        } else tell(about, 1);
       } else if (mine) {
         view = 0;
         // Another tab took this one for dead, and it is not.
@@ -464,7 +466,7 @@
       const page = {
         url: clean(location.href),
         referrer: clean(
-          shown && navigation === "spa" ? shown.page.url : document.referrer,
+          navigation === "spa" ? shown.page.url : document.referrer,
         ),
         navigation:
           navigation ||
@@ -490,23 +492,22 @@
         }),
         SETTLE,
       );
-      early_events.splice(0).forEach((all) => happened(...all));
+      premature.splice(0).forEach((all) => happened(...all));
     };
 
-    // An event of the view that began last; its view's id has to be known before it is told.
-    const happened = (...all) => {
-      if (!shown) return early_events[RECORDS] || early_events.push(all);
-      const page = { ...shown.page };
-      describe(page, { name: all[0], props: all[1] });
-      if (!page.name) return;
+    // An event of the view that began last, which has to have an id before.
+    const happened = (name, props) => {
+      if (!shown) return premature.push([name, props]);
       if (view && !spoken) {
-        settling = clearTimeout(settling);
+        settling = 0;
         report();
       }
-      const event = make(page, 0, shown.id);
-      stamp(event);
-      keep(event);
-      if (ready()) send(message(event, 1));
+      const event = make({ ...shown.page }, 0, shown.id);
+      describe(event.page, { name, props });
+      if (event.page.name) {
+        stamp(event);
+        tell(event, 1);
+      }
     };
 
     // Ends the live view; the last word of a leaving page goes as a note if need be.
@@ -515,32 +516,29 @@
       tick();
       const about = view;
       const known = spoken && about.announced === encode(about.page);
-      const heard = ready();
       view = settling = clearTimeout(settling);
       if (!about.id) stamp(about);
       about.n++;
       about.reason = reason;
-      keep(about);
-      if (heard) send(message(about, !known));
-      adopt(met);
-      if (leaving && !heard) {
+      tell(about, !known);
+      adopt();
+      if (leaving && !ready())
         navigator.sendBeacon(
           new URL("note", script.src),
           encode(
-            Object.values(pending)
-              .slice(-16)
+            Object.values({ [about.id]: about, ...pending })
+              .slice(0, 16)
               .map((other) => message(other, 1)),
           ),
         );
-      }
     };
 
     // The address changed: a new view, unless nobody heard of this one and it was replaced.
-    const moved = (replaced) => {
+    const moved = (how) => {
       const before = address;
       address = locate();
       if (!shown || manual || address === before) return;
-      if (view && replaced && !view.announced)
+      if (view && /^rep/.test(how) && !view.announced)
         view.page.url = clean(location.href);
       else {
         finish("navigated");
@@ -610,18 +608,17 @@
     if (window.navigation)
       navigation.addEventListener(
         "currententrychange",
-        guard((event) => moved(event.navigationType === "replace")),
+        guard((event) => moved(event.navigationType)),
       );
     else {
-      ["push", "replace"].forEach((how) => {
-        const original = history[how + "State"];
-        history[how + "State"] = (...all) => {
-          const result = original.apply(history, all);
-          guard(moved)(how === "replace");
-          return result;
+      ["pushState", "replaceState"].forEach((how) => {
+        const original = history[how];
+        history[how] = (...all) => {
+          original.apply(history, all);
+          guard(moved)(how);
         };
       });
-      on("popstate hashchange", () => moved());
+      on("popstate hashchange", moved);
     }
 
     if (document.prerendering) on("prerenderingchange", start);
