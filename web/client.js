@@ -57,12 +57,11 @@
     const manual = "manual" in attributes;
     const now = () => performance.now();
     const timed = (type) => performance.getEntriesByType(type);
-    const STATES = ["hidden", "visible", "focused"];
 
     let view; // the live view, or nothing
     let shown; // the view that began last
     let address; // what makes a view of its own, as of the last look
-    let state; // index into STATES: what held since `clock`
+    let state; // 0 hidden, 1 visible, 2 focused: what held since `clock`
     let told; // state of the last report
     let clock; // when the figures were last brought up to date
     let reported; // when the live view was last reported
@@ -95,13 +94,16 @@
 
     // --- What may leave the browser -----------------------------------------
 
-    const kept = (parameter) =>
-      settings.keep.some((start) => `${parameter}=`.startsWith(start));
-
     // Origin, path and kept parameters of a web address; nothing for another.
     const clean = guard((text) => {
       const url = new URL(text);
-      url.search = url.search.slice(1).split("&").filter(kept).join("&");
+      url.search = url.search
+        .slice(1)
+        .split("&")
+        .filter((parameter) =>
+          settings.keep.some((start) => `${parameter}=`.startsWith(start)),
+        )
+        .join("&");
       if (text.startsWith("http"))
         return (url.origin + url.pathname + url.search).slice(0, 1400);
     });
@@ -131,9 +133,9 @@
         ...(full && about.page),
         type: of ? "event" : about.reason ? "end" : full ? "view" : "state",
         event: of && about.id,
-        view: of || about.id,
+        view: (of || about).id,
         n: about.n,
-        state: STATES[about.state],
+        state: ["hidden", "visible", "focused"][about.state],
         reason: about.reason,
       };
       for (const figure in about.figures)
@@ -147,32 +149,8 @@
 
     // --- Names and time -----------------------------------------------------
 
-    // What a view or an event (`of` a view) is made of; an event is over at once.
-    const make = (page, early, of) => ({
-      seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
-        const random = crypto.getRandomValues(new Uint8Array(1))[0];
-        return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
-      }),
-      n: 1, // one below the first message leaves room for adopt()
-      at: Date.now() - early,
-      state,
-      page,
-      of,
-      reason: of,
-      figures: {
-        visible: early,
-        focused: 0,
-        active: 0,
-        elapsed: early,
-        gap: 0,
-        scroll: 0,
-      },
-    });
-
-    // Gives it its UUID version 7: its start by the server's clock, and its seed.  The
-    // events of a view that gets another one move with it.
+    // Gives it its UUID version 7: its start by the server's clock, and its seed.
     const stamp = (about) => {
-      const before = about.id || 1;
       const { elapsed } = about.figures;
       const age = Date.now() - about.at;
       about.id =
@@ -182,13 +160,32 @@
           .toString(16)
           .padStart(12, 0)
           .replace(/.{8}/, "$&-") + about.seed;
-      Object.values(pending).forEach((event) => {
-        if (event.of === before) {
-          event.of = about.id;
-          save(event);
-        }
-      });
+      return about;
     };
+
+    // What a view or an event (`of` a view, whose id may still change) is made of; an
+    // event is over at once.
+    const make = (page, early, of) =>
+      stamp({
+        seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
+          const random = crypto.getRandomValues(new Uint8Array(1))[0];
+          return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
+        }),
+        n: 1, // one below the first message leaves room for adopt()
+        at: Date.now() - early,
+        state,
+        page,
+        of,
+        reason: of && 1,
+        figures: {
+          visible: early,
+          focused: 0,
+          active: 0,
+          elapsed: early,
+          gap: 0,
+          scroll: 0,
+        },
+      });
 
     // Brings the figures up to date under the state that held, then reads the new one.
     const tick = () => {
@@ -259,7 +256,7 @@
         }),
       );
       records
-        .sort((a, b) => b.at - a.at)
+        .sort((a, b) => !!a.of - !!b.of || b.at - a.at)
         .forEach((record, index) => {
           const age = Date.now() - record.at;
           if (index >= RECORDS || !(Math.abs(age) < WEEK)) forget(record);
@@ -310,14 +307,15 @@
     // Makes sure that a view has a socket, and a clock that ticks.
     const connect = guard(() => {
       ticking = ticking || setInterval(guard(beat), 1e3);
-      if (!view || socket) return;
-      socket = new WebSocket(
-        new URL(endpoint, script.src).href.replace("http", "ws"),
-        "pageviews.v1",
-      );
-      unanswered = now();
-      socket.onmessage = guard((event) => receive(JSON.parse(event.data)));
-      socket.onclose = guard(reconnect);
+      if (view && !socket) {
+        socket = new WebSocket(
+          new URL(endpoint, script.src).href.replace("http", "ws"),
+          "pageviews.v1",
+        );
+        unanswered = now();
+        socket.onmessage = guard(receive);
+        socket.onclose = guard(reconnect);
+      }
     });
 
     // Says what is over, and keeps it until it is known to be stored.
@@ -326,7 +324,8 @@
       if (ready()) send(message(about, full));
     };
 
-    const receive = (answer) => {
+    const receive = (event) => {
+      const answer = JSON.parse(event.data);
       const { type, n } = answer;
       const mine = view && answer.view === view.id;
       const about = mine ? view : pending[answer.view || answer.event];
@@ -365,16 +364,15 @@
 
     // Final for that view, but for want of room, a wrong clock and a forgetful server.
     const refused = (about, mine, code) => {
-      const badClock = code === "clock";
       if (code === "busy") return mine && reconnect();
       const taken = !mine && about.saved && !localStorage[KEY + about.id];
       forget(about);
       if (
         !taken &&
-        (badClock || code === "unknown_view") &&
+        /clock|unk/.test(code) &&
         (about.mended = -~about.mended) < 4
       ) {
-        if (badClock) stamp(about);
+        if (code === "clock") stamp(about);
         if (mine) {
           spoken = 0;
           report();
@@ -415,8 +413,7 @@
       look();
       if (!state) {
         if (Date.now() - seen > MINUTE) {
-          clearInterval(ticking);
-          ticking = 0;
+          ticking = clearInterval(ticking);
           disconnect();
         }
       } else if (view) {
@@ -429,13 +426,14 @@
     // Looks at the page again; tells at once when it was hidden or shown.
     const look = () => {
       tick();
-      if (!view || !told === !state) return;
-      if (state && Date.now() - seen > AWAY) {
-        finish("closed");
-        begin("restore", shown.page);
-      } else {
-        report();
-        if (state) connect();
+      if (view && !told !== !state) {
+        if (state && Date.now() - seen > AWAY) {
+          finish(1);
+          begin("restore", shown.page);
+        } else {
+          report();
+          if (state) connect();
+        }
       }
     };
 
@@ -502,27 +500,23 @@
         settling = 0;
         report();
       }
-      const event = make({ ...shown.page }, 0, shown.id);
+      const event = make({ ...shown.page }, 0, shown);
       describe(event.page, { name, props });
-      if (event.page.name) {
-        stamp(event);
-        tell(event, 1);
-      }
+      tell(event, 1);
     };
 
-    // Ends the live view; the last word of a leaving page goes as a note if need be.
-    const finish = (reason, leaving) => {
+    // Ends the live view; the last word of one that was closed goes as a note if need be.
+    const finish = (closed) => {
       if (!view) return;
       tick();
       const about = view;
       const known = spoken && about.announced === encode(about.page);
       view = settling = clearTimeout(settling);
-      if (!about.id) stamp(about);
       about.n++;
-      about.reason = reason;
+      about.reason = closed ? "closed" : "navigated";
       tell(about, !known);
       adopt();
-      if (leaving && !ready())
+      if (closed && !ready())
         navigator.sendBeacon(
           new URL("note", script.src),
           encode(
@@ -535,13 +529,11 @@
 
     // The address changed: a new view, unless nobody heard of this one and it was replaced.
     const moved = (how) => {
-      const before = address;
-      address = locate();
-      if (!shown || manual || address === before) return;
+      if (address === (address = locate()) || !shown || manual) return;
       if (view && /^rep/.test(how) && !view.announced)
         view.page.url = clean(location.href);
       else {
-        finish("navigated");
+        finish();
         begin("spa");
       }
     };
@@ -563,15 +555,16 @@
           report();
         }
       } else {
-        finish("navigated");
+        finish();
         begin(shown && "spa", options);
       }
     };
     if (window.pageviews) return;
-    const first = (waiting = {
+    waiting = {
       name: attributes.name,
       props: guard(() => JSON.parse(attributes.props))(),
-    });
+      manual,
+    };
     window.pageviews = {
       view: guard(named),
       event: guard(happened),
@@ -591,7 +584,7 @@
     const start = () => {
       const options = waiting;
       waiting = 0;
-      if (!manual || options !== first) begin("", options);
+      if (!options.manual) begin("", options);
     };
     on("visibilitychange resume focus blur", look);
     on("pointerdown pointermove keydown scroll timeupdate", (event) => {
@@ -599,7 +592,7 @@
     });
     on("pagehide", () => {
       if (view) titled();
-      finish("closed", 1);
+      finish(1);
       disconnect();
     });
     on("pageshow", (event) => {
