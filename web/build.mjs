@@ -22,7 +22,7 @@ const RECORD = {
   saved: "f",
   seed: "i",
   until: "l",
-  manual: "m",
+  unasked: "m",
   figures: "s",
 };
 const SETTINGS = /PAGEVIEWS_SETTINGS/g; // what the listener replaces when serving

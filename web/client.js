@@ -563,7 +563,7 @@
     waiting = {
       name: attributes.name,
       props: guard(() => JSON.parse(attributes.props))(),
-      manual,
+      unasked: manual,
     };
     window.pageviews = {
       view: guard(named),
@@ -584,7 +584,7 @@
     const start = () => {
       const options = waiting;
       waiting = 0;
-      if (!options.manual) begin("", options);
+      if (!options.unasked) begin("", options);
     };
     on("visibilitychange resume focus blur", look);
     on("pointerdown pointermove keydown scroll timeupdate", (event) => {

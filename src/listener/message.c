@@ -301,7 +301,7 @@ read_event(const json_t *object, const MessageRules *rules, Arena *arena, ViewMe
 		!(view == NULL || json_is_null(view) || read_id(view, &message->during)))
 		return MESSAGE_BAD;
 	verdict = read_page(object, rules, arena, &message->page);
-	return message->page.name.length > 0 ? verdict : MESSAGE_BAD;
+	return verdict == MESSAGE_GOOD && message->page.name.length == 0 ? MESSAGE_BAD_NAME : verdict;
 }
 
 /* The fields that every message about a view has. */

@@ -260,6 +260,9 @@ take_message(Listener *listener, Connection *connection, char *data, size_t leng
 				"props must be a flat object of at most 16 strings, numbers, booleans and nulls",
 				now);
 			break;
+		case MESSAGE_BAD_NAME:
+			refuse_view(listener, connection, &message, "bad_name", "an event must have a name", now);
+			break;
 	}
 }
 
