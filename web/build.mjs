@@ -77,8 +77,7 @@ function rename(code) {
 
   let best = compressed(code);
   let random = 1;
-  const draw = () =>
-    (random = (random * 48271) % 2147483647) % names.length;
+  const draw = () => (random = (random * 48271) % 2147483647) % names.length;
   for (let i = 0; i < SWAPS; i++) {
     const a = draw();
     const b = draw();

@@ -24,6 +24,8 @@ const scripts = new Map();
 export const LATENCY = 5; // ms, one way
 export const COMMIT = 100; // ms from an end to its `stored`
 const SLACK = 5000;
+const UUID =
+  /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 // The tracker as the listener serves it, as a function of the globals that it sees.
 // (In a context of its own it would find each global through an interceptor, and
@@ -348,7 +350,9 @@ export class Server {
   silent = false; // takes everything, answers nothing, closes nothing
   views = new Map(); // in the worker's memory
   rows = new Map(); // committed
+  events = new Map(); // committed, by id
   sockets = new Set();
+  lives = 0; // how often it died
   heard = []; // every message, for tests that look at the wire
   notes = [];
   refusals = {}; // view id -> code, to be refused once
@@ -429,6 +433,7 @@ export class Server {
 
   stop() {
     this.up = false;
+    this.lives++;
     for (const socket of [...this.sockets]) this.drop(socket);
   }
 
@@ -454,14 +459,17 @@ export class Server {
     const bad = (why) => {
       throw new Error(`${why}: ${JSON.stringify(message)}`);
     };
+    if (message.type === "event") {
+      if (!UUID.test(message.event)) bad("event");
+      if (!UUID.test(message.view)) bad("view");
+      if (!/^https?:/.test(message.url)) bad("url");
+      if (!message.name) bad("name");
+      if (Object.keys(message.props ?? {}).length > 16) bad("props");
+      return;
+    }
     if (!["view", "state", "end"].includes(message.type)) bad("type");
     if (!["hidden", "visible", "focused"].includes(message.state)) bad("state");
-    if (
-      !/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(
-        message.view,
-      )
-    )
-      bad("view");
+    if (!UUID.test(message.view)) bad("view");
     if (!Number.isInteger(message.n) || message.n < 1) bad("n");
     for (const figure of ["visible", "focused", "active", "elapsed", "gap"])
       if (!(message[figure] >= 0)) bad(figure);
@@ -492,8 +500,11 @@ export class Server {
     if (this.browser.time > socket.owner.final[message.view] + LATENCY)
       throw new Error(`refused for good, and said again: ${text}`);
     this.heard.push({ ...message, socket, sent });
-    const answer = (more) =>
-      this.answer(socket, { view: message.view, n: message.n, ...more });
+    const about =
+      message.type === "event"
+        ? { event: message.event }
+        : { view: message.view, n: message.n };
+    const answer = (more) => this.answer(socket, { ...about, ...more });
     const code = this.judge(message, socket, answer);
     if (code)
       answer({
@@ -520,6 +531,7 @@ export class Server {
 
   // What the worker does with a message; the code of a refusal, or nothing.
   judge(message, socket, answer) {
+    if (message.type === "event") return this.take(message, answer);
     const stored = () =>
       this.browser.at(COMMIT, () => {
         if (this.views.get(view.id) !== view) return; // died before it could
@@ -571,6 +583,24 @@ export class Server {
       view.reason = message.reason;
       stored();
     } else view.socket = socket;
+    return undefined;
+  }
+
+  // What the worker does with an event: there is one version, and one row.
+  take(message, answer) {
+    const { event } = message;
+    const code = this.refusals[event];
+    delete this.refusals[event];
+    if (code) return code;
+    const happened = parseInt(event.replace("-", "").slice(0, 12), 16);
+    if (happened > this.now() + 3e5 || happened < this.now() - 7 * 864e5)
+      return "clock";
+    const life = this.lives;
+    this.browser.at(COMMIT, () => {
+      if (!this.up || this.lives !== life) return; // died before it could
+      if (!this.events.has(event)) this.events.set(event, message);
+      answer({ type: "stored" });
+    });
     return undefined;
   }
 
