@@ -47,39 +47,45 @@ it.measured("an event is a row, with its view and its properties", async () => {
   assert.equal(last.of, first.of);
 });
 
-it.measured("told while the server is down, stored when it is back", async () => {
-  const page = await open("/plain/event-down");
-  await ready(page);
-  await sleep(500);
-  await it.cluster.down("immediate");
-  for (let i = 0; i < 5; i++)
-    await page.evaluate(`pageviews.event("down ${i}", { i: ${i} })`);
-  await it.cluster.up();
-  await it.cluster.listening();
-  await stored("/plain/event-down", 5);
-  await page.close();
-  const all = await rows("/plain/event-down");
-  assert.deepEqual(
-    all.map(({ props }) => props.i),
-    [0, 1, 2, 3, 4],
-  );
-});
+it.measured(
+  "told while the server is down, stored when it is back",
+  async () => {
+    const page = await open("/plain/event-down");
+    await ready(page);
+    await sleep(500);
+    await it.cluster.down("immediate");
+    for (let i = 0; i < 5; i++)
+      await page.evaluate(`pageviews.event("down ${i}", { i: ${i} })`);
+    await it.cluster.up();
+    await it.cluster.listening();
+    await stored("/plain/event-down", 5);
+    await page.close();
+    const all = await rows("/plain/event-down");
+    assert.deepEqual(
+      all.map(({ props }) => props.i),
+      [0, 1, 2, 3, 4],
+    );
+  },
+);
 
-it.measured("told while the server is down, and left: the next visit says it", async () => {
-  const page = await open("/plain/event-left");
-  await ready(page);
-  await sleep(500);
-  await it.cluster.down();
-  await page.evaluate(`pageviews.event("left")`);
-  await page.close();
-  await it.cluster.up();
-  await it.cluster.listening();
-  const next = await open("/plain/event-next");
-  await stored("/plain/event-left", 1);
-  await next.close();
-  const all = await rows("/plain/event-left");
-  assert.deepEqual(
-    all.map(({ name }) => name),
-    ["left"],
-  );
-});
+it.measured(
+  "told while the server is down, and left: the next visit says it",
+  async () => {
+    const page = await open("/plain/event-left");
+    await ready(page);
+    await sleep(500);
+    await it.cluster.down();
+    await page.evaluate(`pageviews.event("left")`);
+    await page.close();
+    await it.cluster.up();
+    await it.cluster.listening();
+    const next = await open("/plain/event-next");
+    await stored("/plain/event-left", 1);
+    await next.close();
+    const all = await rows("/plain/event-left");
+    assert.deepEqual(
+      all.map(({ name }) => name),
+      ["left"],
+    );
+  },
+);
