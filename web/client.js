@@ -13,14 +13,15 @@
  *   data-frames="include"  count the page also when it is inside a frame
  *
  *   window.pageviews.view({ name, props }) begins a view by name, or names the one that
- *   has just begun by itself; .consent() asks for a cookie, .consent(false) takes it back.
+ *   has just begun by itself; .event(name, props) tells what happened in the view that began
+ *   last; .consent() asks for a cookie, .consent(false) takes it back.
  * A view is one plain object, cumulative, which travels as it stands:
  *     (prerendered) --> live --> ended, pending --> stored: forgotten
  * While it is live its socket may come and go; the id stays.
- * `view` is the live one and belongs to this document alone.  `pending` holds
- * those that ended and are not known to be stored; each also lies in
- * localStorage, so that a later page can say it again.  A record of another tab
- * is touched only once it has ended or its lease (`until`) is over.
+ * `view` is the live one and belongs to this document alone.  `pending` holds those that
+ * ended, and events, that are not known to be stored; each also lies in localStorage, so
+ * that a later page can say it again.  A record of another tab is touched only once it has
+ * ended or its lease (`until`) is over.  Where there are too many, events go first.
  * Every function that browser or page calls is guarded: nothing is thrown into the
  * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
  * The server replaces the one name in capitals that nothing here defines by an
@@ -50,14 +51,12 @@
     const PATIENCE = 1e3; // how soon a view by itself must be named
     const SETTLE = 100; // ms until an application has set its title
     const MESSAGE_LIMIT = 4e3; // bytes
-
     const settings = PAGEVIEWS_SETTINGS;
     const script = document.currentScript;
     const attributes = script.dataset;
     const manual = "manual" in attributes;
     const now = () => performance.now();
     const timed = (type) => performance.getEntriesByType(type);
-
     let view; // the live view, or nothing
     let shown; // the view that began last
     let address; // what makes a view of its own, as of the last look
@@ -71,7 +70,6 @@
     let settling; // timer while a title may still change
     let waiting; // what to call the first view, until it may begin
     let automatic; // the live view was not asked for by the application
-
     let endpoint = "socket";
     let socket;
     let greeted; // the server said hello on this socket
@@ -81,18 +79,15 @@
     let retry; // timer of the next connect
     let heartbeat = 15e3; // until a hello says otherwise
     let offset = 0; // the server's clock minus ours, ms
-    const premature = []; // that happened before the first view
+    const premature = []; // events before the first view
     let backwards; // in which order the pending ones are sent
     const pending = {};
 
-    // The window hears its document's events too.  None of those in use can hold up
-    // scrolling, and nothing is ever prevented.
+    // The window hears its document's events too; none of those in use holds up scrolling.
     const on = (types, listener) =>
       types
         .split(" ")
         .forEach((type) => addEventListener(type, guard(listener), true));
-
-    // --- What may leave the browser -----------------------------------------
 
     // Origin, path and kept parameters of a web address; nothing for another.
     const clean = guard((text) => {
@@ -140,14 +135,10 @@
       };
       for (const figure in about.figures)
         result[figure] = Math.round(about.figures[figure]);
-      if (full) {
-        if (new Blob([encode(result)]).size > MESSAGE_LIMIT)
-          result.props = result.title = undefined;
-      }
+      if (full && new Blob([encode(result)]).size > MESSAGE_LIMIT)
+        result.props = result.title = undefined;
       return result;
     };
-
-    // --- Names and time -----------------------------------------------------
 
     // Gives it its UUID version 7: its start by the server's clock, and its seed.
     const stamp = (about) => {
@@ -163,8 +154,7 @@
       return about;
     };
 
-    // What a view or an event (`of` a view, whose id may still change) is made of; an
-    // event is over at once.
+    // A view, or an event (`of` a view, whose id may still change), which is over at once.
     const make = (page, early, of) =>
       stamp({
         seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
@@ -222,8 +212,6 @@
       }
     };
 
-    // --- What waits in localStorage -----------------------------------------
-
     // Writes a record; its lease tells other tabs when they may speak for it.
     const save = guard((about) => {
       about.until = Date.now() + (about.state ? MINUTE + heartbeat : AWAY);
@@ -273,8 +261,6 @@
           }
         });
     });
-
-    // --- The socket ---------------------------------------------------------
 
     const ready = () => greeted && socket.readyState === 1;
 
@@ -383,8 +369,6 @@
         if (code === "ended") begin("restore", shown.page);
       }
     };
-
-    // --- A view's life ------------------------------------------------------
 
     // Tells how the live view stands, and keeps it in case nobody hears.
     const report = () => {
@@ -537,8 +521,6 @@
         begin("spa");
       }
     };
-    // --- What the page and the browser call ---------------------------------
-
     const named = (options) => {
       tick();
       if (waiting) waiting = options || {};
@@ -580,7 +562,6 @@
       (window !== top && !attributes.frames)
     )
       return;
-
     const start = () => {
       const options = waiting;
       waiting = 0;

@@ -140,14 +140,15 @@ typedef struct Figures
 typedef struct ViewMessage
 {
 	MessageKind kind;
-	Uuid		view; /* version 7; of an event, its own id */
-	int32_t		n;	  /* 1 .. MESSAGE_NUMBER_LIMIT, grows within a view; EVENT_NUMBER */
+	Uuid		view;	/* version 7; of an event, its own id */
+	int32_t		n;		/* 1 .. MESSAGE_NUMBER_LIMIT, grows within a view; EVENT_NUMBER */
 	Uuid		during; /* of an event: the view in which it happened, or nil */
 	PageState	state;
 	Figures		figures;
-	int8_t		scroll;	   /* deepest per cent of the page seen, -1 when unknown */
-	EndReason	reason;	   /* END_CLOSED or END_NAVIGATED in an end, else END_NONE */
-	bool		described; /* `page` is there: always in a view and an event; in an end it makes a leftover */
+	int8_t		scroll; /* deepest per cent of the page seen, -1 when unknown */
+	EndReason	reason; /* END_CLOSED or END_NAVIGATED in an end, else END_NONE */
+	bool
+		described; /* `page` is there: always in a view and an event; in an end it makes a leftover */
 	PageDescription page;
 } ViewMessage;
 

@@ -124,11 +124,12 @@ reply_refused(char *out, size_t capacity, const Uuid *view, int32_t n, Text code
 		snprintf(number, sizeof number, ",\"n\":%" PRId32, n);
 	if (now != 0)
 		snprintf(clock, sizeof clock, ",\"now\":%" PRId64, now);
-	return fitted(snprintf(out, capacity,
-						   "{\"type\":\"refused\",\"%s\":\"%s\"%s,\"code\":\"%s\",\"message\":\"%s\"%s}",
-						   n == EVENT_NUMBER ? "event" : "view", id, number, escaped_code,
-						   escaped_message, clock),
-				  capacity);
+	return fitted(
+		snprintf(out, capacity,
+				 "{\"type\":\"refused\",\"%s\":\"%s\"%s,\"code\":\"%s\",\"message\":\"%s\"%s}",
+				 n == EVENT_NUMBER ? "event" : "view", id, number, escaped_code, escaped_message,
+				 clock),
+		capacity);
 }
 
 size_t

@@ -261,7 +261,8 @@ take_message(Listener *listener, Connection *connection, char *data, size_t leng
 				now);
 			break;
 		case MESSAGE_BAD_NAME:
-			refuse_view(listener, connection, &message, "bad_name", "an event must have a name", now);
+			refuse_view(listener, connection, &message, "bad_name", "an event must have a name",
+						now);
 			break;
 	}
 }

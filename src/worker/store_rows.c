@@ -264,7 +264,8 @@ write_sessions(const Batch *batch)
 		Visitor				   visitor = view_texts_visitor(row->texts);
 
 		store_set_value(&columns[SESSION_ID], i, PointerGetDatum(row->session.bytes));
-		store_set_value(&columns[SESSION_CREATED], i, TimestampTzGetDatum(timestamp_of(row->started_at)));
+		store_set_value(&columns[SESSION_CREATED], i,
+						TimestampTzGetDatum(timestamp_of(row->started_at)));
 		if (page->screen_width > 0)
 			store_set_value(&columns[SESSION_WIDTH], i, Int32GetDatum(page->screen_width));
 		if (page->screen_height > 0)

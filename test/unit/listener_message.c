@@ -111,8 +111,9 @@ TEST(an_event_has_an_id_of_its_own_and_a_name)
 
 	REQUIRE(uuid_parse("01a207cb-2609-7c60-ba3d-e23a7847108e", 36, &id));
 	REQUIRE(uuid_parse("01a207cb-2609-7c60-ba3d-e23a7847108d", 36, &view));
-	CHECK_INT(parse(AN_EVENT "," VIEW ",\"name\":\"sign\\nup\",\"props\":{\"plan\":\"pro\"},\"n\":-3}"),
-			  MESSAGE_GOOD);
+	CHECK_INT(
+		parse(AN_EVENT "," VIEW ",\"name\":\"sign\\nup\",\"props\":{\"plan\":\"pro\"},\"n\":-3}"),
+		MESSAGE_GOOD);
 	CHECK_INT(message.kind, MESSAGE_EVENT);
 	CHECK_INT(message.n, EVENT_NUMBER);
 	CHECK(uuid_equal(&message.view, &id) && uuid_equal(&message.during, &view));
@@ -136,8 +137,9 @@ TEST(an_event_has_an_id_of_its_own_and_a_name)
 	CHECK_INT(parse(AN_EVENT ",\"name\":7}"), MESSAGE_BAD);
 	CHECK_INT(parse(AN_EVENT ",\"name\":\"x\",\"view\":\"y\"}"), MESSAGE_BAD);
 	CHECK_INT(parse("{\"type\":\"event\"," EVENT_ID ",\"name\":\"x\"}"), MESSAGE_BAD);
-	CHECK_INT(parse("{\"type\":\"event\"," VIEW ",\"name\":\"x\",\"url\":\"https://example.com/\"}"),
-			  MESSAGE_BAD);
+	CHECK_INT(
+		parse("{\"type\":\"event\"," VIEW ",\"name\":\"x\",\"url\":\"https://example.com/\"}"),
+		MESSAGE_BAD);
 }
 
 TEST(what_is_no_message_is_bad)

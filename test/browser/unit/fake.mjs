@@ -7,6 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import vm from "node:vm";
+import { check } from "./wire.mjs";
 
 const WEB = new URL("../../../web/", import.meta.url);
 const SOURCES = {
@@ -24,8 +25,6 @@ const scripts = new Map();
 export const LATENCY = 5; // ms, one way
 export const COMMIT = 100; // ms from an end to its `stored`
 const SLACK = 5000;
-const UUID =
-  /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 // The tracker as the listener serves it, as a function of the globals that it sees.
 // (In a context of its own it would find each global through an interceptor, and
@@ -454,49 +453,12 @@ export class Server {
     });
   }
 
-  // The checks that the listener makes.
-  check(message) {
-    const bad = (why) => {
-      throw new Error(`${why}: ${JSON.stringify(message)}`);
-    };
-    if (message.type === "event") {
-      if (!UUID.test(message.event)) bad("event");
-      if (!UUID.test(message.view)) bad("view");
-      if (!/^https?:/.test(message.url)) bad("url");
-      if (!message.name) bad("name");
-      if (Object.keys(message.props ?? {}).length > 16) bad("props");
-      return;
-    }
-    if (!["view", "state", "end"].includes(message.type)) bad("type");
-    if (!["hidden", "visible", "focused"].includes(message.state)) bad("state");
-    if (!UUID.test(message.view)) bad("view");
-    if (!Number.isInteger(message.n) || message.n < 1) bad("n");
-    for (const figure of ["visible", "focused", "active", "elapsed", "gap"])
-      if (!(message[figure] >= 0)) bad(figure);
-    if (!(message.scroll >= 0 && message.scroll <= 100)) bad("scroll");
-    if (
-      message.active > message.focused ||
-      message.focused > message.visible ||
-      message.visible > message.elapsed
-    )
-      bad("order of figures");
-    if (
-      message.type === "end" &&
-      !["closed", "navigated"].includes(message.reason)
-    )
-      bad("reason");
-    if (message.type === "view" || message.url) {
-      if (!/^https?:/.test(message.url)) bad("url");
-      if (message.props && Object.keys(message.props).length > 16) bad("props");
-    }
-  }
-
   receive(socket, text, sent) {
     if (this.silent) socket.dead = true; // a connection never loses only some
     if (socket.dead || !this.up) return;
     if (Buffer.byteLength(text) > 4096) throw new Error("message too long");
     const message = JSON.parse(text);
-    this.check(message);
+    check(message);
     if (this.browser.time > socket.owner.final[message.view] + LATENCY)
       throw new Error(`refused for good, and said again: ${text}`);
     this.heard.push({ ...message, socket, sent });
@@ -523,7 +485,7 @@ export class Server {
       throw new Error("note too long");
     this.notes.push({ to, messages });
     for (const message of messages) {
-      this.check(message);
+      check(message);
       this.judge(message, undefined, () => {});
     }
     return true;
@@ -592,6 +554,7 @@ export class Server {
     const code = this.refusals[event];
     delete this.refusals[event];
     if (code) return code;
+    if (!message.name) return "bad_name";
     const happened = parseInt(event.replace("-", "").slice(0, 12), 16);
     if (happened > this.now() + 3e5 || happened < this.now() - 7 * 864e5)
       return "clock";
