@@ -16,8 +16,7 @@
  *   has just begun by itself; .event(name, props) tells what happened in the view that began
  *   last; .consent() asks for a cookie, .consent(false) takes it back.
  * A view is one plain object, cumulative, which travels as it stands:
- *     (prerendered) --> live --> ended, pending --> stored: forgotten
- * While it is live its socket may come and go; the id stays.
+ *     (prerendered) --> live (sockets come and go) --> ended, pending --> stored: forgotten
  * `view` is the live one and belongs to this document alone.  `pending` holds those that
  * ended, and events, that are not known to be stored; each also lies in localStorage, so
  * that a later page can say it again.  A record of another tab is touched only once it has
