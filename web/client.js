@@ -13,13 +13,14 @@
  *   data-frames="include"  count the page also when it is inside a frame
  *
  *   window.pageviews.view({ name, props }) begins a view by name, or names the one that
- *   has just begun by itself; .consent() asks for a cookie, .consent(false) takes it back.
+ *   has just begun by itself; .event(name, props) tells what happened in the view that began
+ *   last; .consent() asks for a cookie, .consent(false) takes it back.
  * A view is one plain object, cumulative, which travels as it stands:
- *     (prerendered) --> live --> ended, pending --> stored: forgotten
- * While it is live its socket may come and go; the id stays.  `view` is the live one and
- * belongs to this document alone.  `pending` holds those that ended and are not known to be
- * stored; each also lies in localStorage, so that a later page can say it again.  A record of
- * another tab is touched only once it has ended or its lease (`until`) is over.
+ *     (prerendered) --> live (sockets come and go) --> ended, pending --> stored: forgotten
+ * `view` is the live one and belongs to this document alone.  `pending` holds those that
+ * ended, and events, that are not known to be stored; each also lies in localStorage, so
+ * that a later page can say it again.  A record of another tab is touched only once it has
+ * ended or its lease (`until`) is over.  Where there are too many, events go first.
  * Every function that browser or page calls is guarded: nothing is thrown into the
  * page.  No unload handler; the socket closes in pagehide: the back-forward cache works.
  * The server replaces the one name in capitals that nothing here defines by an
@@ -54,42 +55,36 @@
     const manual = "manual" in attributes;
     const now = () => performance.now();
     const timed = (type) => performance.getEntriesByType(type);
-
     let view; // the live view, or nothing
-    let shown; // description of the view that began last
+    let shown; // the view that began last
     let address; // what makes a view of its own, as of the last look
-    let state; // what held since `clock`: 0 hidden, 1 visible, 2 focused
+    let state; // 0 hidden, 1 visible, 2 focused: what held since `clock`
     let told; // state of the last report
     let clock; // when the figures were last brought up to date
-    let reported = 0; // when the live view was last reported
+    let reported; // when the live view was last reported
     let touched = -IDLE; // last input
     let seen; // when the page was last visible
     let ticking; // interval while there is something to count
     let settling; // timer while a title may still change
     let waiting; // what to call the first view, until it may begin
     let automatic; // the live view was not asked for by the application
-
     let endpoint = "socket";
     let socket;
     let greeted; // the server said hello on this socket
-    let met; // the server said hello at least once
     let spoken; // the live view is known on this socket
     let unanswered; // when the first message without any answer went out
     let failures = 0; // sockets in a row without an acknowledgement
-    let retry; // timer of the next connect
     let heartbeat = 15e3; // until a hello says otherwise
     let offset = 0; // the server's clock minus ours, ms
+    const premature = []; // events before the first view
     let backwards; // in which order the pending ones are sent
     const pending = {};
 
-    // The window hears its document's events too.  None of those in use can hold up
-    // scrolling, and nothing is ever prevented.
+    // The window hears its document's events too; none of those in use holds up scrolling.
     const on = (types, listener) =>
       types
         .split(" ")
         .forEach((type) => addEventListener(type, guard(listener), true));
-
-    // --- What may leave the browser -----------------------------------------
 
     // Origin, path and kept parameters of a web address; nothing for another.
     const clean = guard((text) => {
@@ -110,10 +105,10 @@
       const { name, props } = options || {};
       page.name = name && `${name}`.slice(0, 128);
       page.props = {};
-      Object.keys(props || {})
-        .filter((key) => /r|boo/.test(typeof props[key]))
-        .slice(0, 16)
-        .forEach((key) => (page.props[key.slice(0, 64)] = props[key]));
+      let room = 16;
+      for (const key in props)
+        if (/r|boo/.test(typeof props[key]) && room-- > 0)
+          page.props[key.slice(0, 64)] = props[key];
     };
 
     // The JSON of something to send; texts that JSON allows and UTF-8 does not are mended.
@@ -123,38 +118,61 @@
         (all, bad) => (bad ? "\ufffd" : all),
       );
 
-    // One message about a view; `full` when it has to describe the page too.
-    const message = (type, about, full) => {
+    // One message about a view or an event; `full` when it has to describe the page too.
+    const message = (about, full) => {
+      const { of } = about;
       const result = {
         ...(full && about.page),
-        type,
-        view: about.id,
+        type: of ? "event" : about.reason ? "end" : full ? "view" : "state",
+        event: of && about.id,
+        view: (of || about).id,
         n: about.n,
         state: ["hidden", "visible", "focused"][about.state],
         reason: about.reason,
       };
       for (const figure in about.figures)
         result[figure] = Math.round(about.figures[figure]);
-      if (full) {
-        if (new Blob([encode(result)]).size > MESSAGE_LIMIT)
-          result.props = result.name = undefined;
-      }
+      if (full && new Blob([encode(result)]).size > MESSAGE_LIMIT)
+        result.props = result.title = undefined;
       return result;
     };
 
-    // --- Names and time -----------------------------------------------------
-
-    // Gives a view its UUID version 7: its start by the server's clock, and its seed.
+    // Gives it its UUID version 7: its start by the server's clock, and its seed.
     const stamp = (about) => {
-      const age = Date.now() - about.at;
       const { elapsed } = about.figures;
-      const time = Math.round(
-        Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
-      )
-        .toString(16)
-        .padStart(12, 0);
-      about.id = time.slice(0, 8) + "-" + time.slice(8) + about.seed;
+      const age = Date.now() - about.at;
+      about.id =
+        Math.round(
+          Date.now() + offset - (age > elapsed && age < WEEK ? age : elapsed),
+        )
+          .toString(16)
+          .padStart(12, 0)
+          .replace(/.{8}/, "$&-") + about.seed;
+      return about;
     };
+
+    // A view, or an event (`of` a view, whose id may still change), which is over at once.
+    const make = (page, early, of) =>
+      stamp({
+        seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
+          const random = crypto.getRandomValues(new Uint8Array(1)); // counts as its one byte
+          return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
+        }),
+        n: 1, // one below the first message leaves room for adopt()
+        at: Date.now() - early,
+        state,
+        page,
+        of,
+        reason: of && 1,
+        figures: {
+          visible: early,
+          focused: 0,
+          active: 0,
+          elapsed: early,
+          gap: 0,
+          scroll: 0,
+        },
+      });
 
     // Brings the figures up to date under the state that held, then reads the new one.
     const tick = () => {
@@ -191,8 +209,6 @@
       }
     };
 
-    // --- What waits in localStorage -----------------------------------------
-
     // Writes a record; its lease tells other tabs when they may speak for it.
     const save = guard((about) => {
       about.until = Date.now() + (about.state ? MINUTE + heartbeat : AWAY);
@@ -212,25 +228,24 @@
     };
 
     // Drops what is too old or too much, and adopts what nobody speaks for.
-    const adopt = guard((pruneOnly) => {
+    const adopt = guard(() => {
       const records = [];
       Object.keys(localStorage).forEach(
         guard((key) => {
           if (key.startsWith(KEY))
             records.push({
               ...JSON.parse(localStorage[key]),
-              saved: 1,
               id: key.slice(10),
+              saved: 1,
             });
         }),
       );
       records
-        .sort((a, b) => b.at - a.at)
+        .sort((a, b) => !b.of - !a.of || b.at - a.at)
         .forEach((record, index) => {
           const age = Date.now() - record.at;
           if (index >= RECORDS || !(Math.abs(age) < WEEK)) forget(record);
           else if (
-            !pruneOnly &&
             !pending[record.id] &&
             (record.reason || record.until < Date.now())
           ) {
@@ -244,8 +259,6 @@
         });
     });
 
-    // --- The socket ---------------------------------------------------------
-
     const ready = () => greeted && socket.readyState === 1;
 
     const send = (what) => {
@@ -257,10 +270,9 @@
     const disconnect = () => {
       const old = socket;
       socket = greeted = spoken = unanswered = 0;
-      clearTimeout(retry);
       if (old) {
         old.onmessage = old.onclose = 0;
-        old.close(1000);
+        old.close();
       }
     };
 
@@ -268,7 +280,7 @@
     const reconnect = () => {
       disconnect();
       if (state)
-        retry = setTimeout(
+        setTimeout(
           () => state && connect(),
           Math.random() * Math.min(30e3, 500 * 2 ** failures++),
         );
@@ -277,20 +289,28 @@
     // Makes sure that a view has a socket, and a clock that ticks.
     const connect = guard(() => {
       ticking = ticking || setInterval(guard(beat), 1e3);
-      if (!view || socket) return;
-      socket = new WebSocket(
-        new URL(endpoint, src).href.replace("http", "ws"),
-        "pageviews.v1",
-      );
-      unanswered = now();
-      socket.onmessage = guard((event) => receive(JSON.parse(event.data)));
-      socket.onclose = guard(reconnect);
+      if (view && !socket) {
+        socket = new WebSocket(
+          new URL(endpoint, src).href.replace("http", "ws"),
+          "pageviews.v1",
+        );
+        unanswered = now();
+        socket.onmessage = guard(receive);
+        socket.onclose = guard(reconnect);
+      }
     });
 
-    const receive = (answer) => {
+    // Says what is over, and keeps it until it is known to be stored.
+    const tell = (about, full) => {
+      keep(about);
+      if (ready()) send(message(about, full));
+    };
+
+    const receive = (event) => {
+      const answer = JSON.parse(event.data);
       const { type, n } = answer;
       const mine = view && answer.view === view.id;
-      const about = mine ? view : pending[answer.view];
+      const about = mine ? view : pending[answer.view || answer.event];
       // What a busy page hears late says nothing about so small a difference.
       if (answer.now) {
         offset = answer.now - Date.now();
@@ -298,13 +318,13 @@
       }
       unanswered = 0;
       if (type === "hello") {
-        greeted = met = 1;
+        greeted = 1;
         heartbeat = answer.heartbeat;
         if (view && !settling) report();
         adopt();
-        const ids = Object.keys(pending);
-        (backwards ? ids.reverse() : ids).forEach((id) =>
-          send(message("end", pending[id], 1)),
+        const all = Object.values(pending);
+        (backwards ? all.reverse() : all).forEach((other) =>
+          send(message(other, 1)),
         );
       } else if (answer.code === "bad_message") {
         if (backwards) Object.values(pending).forEach(forget);
@@ -319,38 +339,32 @@
               about.acknowledged = 1;
               save(about);
             }
-          } else if (type === "stored" && n >= about.n) forget(about);
+          } else if (type === "stored" && !(n < about.n)) forget(about);
         }
       }
     };
 
     // Final for that view, but for want of room, a wrong clock and a forgetful server.
     const refused = (about, mine, code) => {
-      const badClock = code === "clock";
       if (code === "busy") return mine && reconnect();
       const taken = !mine && about.saved && !localStorage[KEY + about.id];
       forget(about);
       if (
         !taken &&
-        (badClock || code === "unknown_view") &&
+        /clock|unk/.test(code) &&
         (about.mended = -~about.mended) < 4
       ) {
-        if (badClock) stamp(about);
+        if (code === "clock") stamp(about);
         if (mine) {
           spoken = 0;
           report();
-        } else {
-          keep(about);
-          send(message("end", about, 1));
-        }
+        } else tell(about, 1);
       } else if (mine) {
         view = 0;
         // Another tab took this one for dead, and it is not.
-        if (code === "ended") begin("restore", shown);
+        if (code === "ended") begin("restore", shown.page);
       }
     };
-
-    // --- A view's life ------------------------------------------------------
 
     // Tells how the live view stands, and keeps it in case nobody hears.
     const report = () => {
@@ -366,7 +380,7 @@
       view.n++;
       view.acknowledged = 0;
       if (ready()) {
-        send(message(spoken ? "state" : "view", view, !spoken));
+        send(message(view, !spoken));
         spoken = 1;
       }
       save(view);
@@ -379,8 +393,7 @@
       look();
       if (!state) {
         if (Date.now() - seen > MINUTE) {
-          clearInterval(ticking);
-          ticking = 0;
+          ticking = clearInterval(ticking);
           disconnect();
         }
       } else if (view) {
@@ -392,11 +405,12 @@
 
     // Looks at the page again; tells at once when it was hidden or shown.
     const look = () => {
+      start();
       tick();
       if (view && !told !== !state) {
         if (state && Date.now() - seen > AWAY) {
-          finish("closed");
-          begin("restore", shown);
+          finish(1);
+          begin("restore", shown.page);
         } else {
           report();
           if (state) connect();
@@ -420,13 +434,14 @@
       const [paint] = timed("paint");
       // Whoever sees the page now does so since it was painted, if not hidden meanwhile.
       const early =
-        state && paint && !shown && !manual && !timed("visibility-state")[1]
+        state && paint && waiting && !timed("visibility-state")[1]
           ? clock - paint.startTime
           : 0;
+      waiting = 0;
       const page = {
         url: clean(location.href),
         referrer: clean(
-          shown && navigation === "spa" ? shown.url : document.referrer,
+          navigation === "spa" ? shown.page.url : document.referrer,
         ),
         navigation:
           navigation ||
@@ -442,25 +457,7 @@
       };
       describe(page, options);
       automatic = !page.name;
-      view = {
-        seed: "-7xxx-8xxx-xxxxxxxxxxxx".replace(/[8x]/g, (digit) => {
-          const random = crypto.getRandomValues(new Uint8Array(1)); // counts as its one byte
-          return ((random & (digit % 5 || 15)) | digit).toString(16); // 8 .. b, or any
-        }),
-        n: 1, // one below the first message leaves room for adopt()
-        at: Date.now() - early,
-        state,
-        page,
-        figures: {
-          elapsed: early,
-          visible: early,
-          focused: 0,
-          active: 0,
-          gap: 0,
-          scroll: 0,
-        },
-      };
-      shown = page;
+      shown = view = make(page, early);
       titled();
       connect();
       settling = setTimeout(
@@ -470,48 +467,53 @@
         }),
         SETTLE,
       );
+      premature.splice(0).forEach((all) => happened(...all));
     };
 
-    // Ends the live view; the last word of a leaving page goes as a note if need be.
-    const finish = (reason, leaving) => {
+    // An event of the view that began last, which has to have an id before.
+    const happened = (name, props) => {
+      if (!shown) return premature.push([name, props]);
+      if (view && !spoken) {
+        settling = 0;
+        report();
+      }
+      const event = make({ ...shown.page }, 0, shown);
+      describe(event.page, { name, props });
+      tell(event, 1);
+    };
+
+    // Ends the live view; the last word of one that was closed goes as a note if need be.
+    const finish = (closed) => {
       if (!view) return;
       tick();
       const about = view;
       const known = spoken && about.announced === encode(about.page);
-      const heard = ready();
       view = settling = clearTimeout(settling);
-      if (!about.id) stamp(about);
       about.n++;
-      about.reason = reason;
-      keep(about);
-      adopt(met);
-      if (heard) send(message("end", about, !known));
-      else if (leaving) {
+      about.reason = closed ? "closed" : "navigated";
+      tell(about, !known);
+      adopt();
+      if (closed && !ready())
         navigator.sendBeacon(
           new URL("note", src),
           encode(
-            [...Object.values(pending), about]
-              .slice(met ? -1 : -16)
-              .map((other) => message("end", other, 1)),
+            Object.values({ [about.id]: about, ...pending })
+              .slice(0, 16)
+              .map((other) => message(other, 1)),
           ),
         );
-      }
     };
 
     // The address changed: a new view, unless nobody heard of this one and it was replaced.
-    const moved = (replaced) => {
-      const before = address;
-      address = locate();
-      if (!shown || manual || address === before) return;
-      if (view && replaced && !view.announced)
+    const moved = (how) => {
+      if (address === (address = locate()) || !shown || manual) return;
+      if (view && /^rep/.test(how) && !view.announced)
         view.page.url = clean(location.href);
       else {
-        finish("navigated");
+        finish();
         begin("spa");
       }
     };
-    // --- What the page and the browser call ---------------------------------
-
     const named = (options) => {
       tick();
       if (waiting || document.prerendering) waiting = options || {};
@@ -528,7 +530,7 @@
           report();
         }
       } else {
-        finish("navigated");
+        finish();
         begin(shown && "spa", options);
       }
     };
@@ -539,6 +541,7 @@
     };
     window.pageviews = {
       view: guard(named),
+      event: guard(happened),
       // The answer to the next socket sets the cookie or takes it away.
       consent: guard((given = true) => {
         endpoint = "consent/" + given;
@@ -551,17 +554,14 @@
       !clean(location.href)
     )
       return;
+
     waiting = !manual && waiting;
     // The first view begins when the page has been painted, which is not to wait for us;
     // or was hidden, is shown, left, or a second old.
     const start = () => {
-      const options = waiting;
-      if (!options || document.prerendering) return;
-      waiting = 0;
-      begin("", options);
+      if (waiting && !document.prerendering) begin("", waiting);
     };
-    on("visibilitychange", start);
-    setTimeout(guard(start), document.hidden ? 0 : 1e3);
+    setTimeout(guard(start), !document.hidden * 1e3);
     on("visibilitychange resume focus blur", look);
     on("pointerdown pointermove keydown scroll timeupdate", (event) => {
       if (!event.target.muted) touched = now();
@@ -569,31 +569,28 @@
     on("pagehide", () => {
       start();
       if (view) titled();
-      finish("closed", 1);
+      finish(1);
       disconnect();
     });
     on("pageshow", (event) => {
-      if (event.persisted && shown) begin("bfcache", shown);
+      if (event.persisted && shown) begin("bfcache", shown.page);
     });
     if (window.navigation)
       navigation.addEventListener(
         "currententrychange",
-        guard((event) => moved(event.navigationType === "replace")),
+        guard((event) => moved(event.navigationType)),
       );
     else {
-      ["push", "replace"].forEach((how) => {
-        const original = history[how + "State"];
-        history[how + "State"] = (...all) => {
-          const result = original.apply(history, all);
-          guard(moved)(how === "replace");
-          return result;
+      ["pushState", "replaceState"].forEach((how) => {
+        const original = history[how];
+        history[how] = (...all) => {
+          original.apply(history, all);
+          guard(moved)(how);
         };
       });
-      on("popstate hashchange", () => moved());
+      on("popstate hashchange", moved);
     }
-    new PerformanceObserver(guard(start)).observe({
-      type: "paint",
-      buffered: true,
-    });
+
+    requestAnimationFrame(() => setTimeout(guard(start)));
   })();
 }

@@ -106,20 +106,23 @@ CREATE TABLE pageviews.rejected (
 	sqlstate text NOT NULL,
 	message text NOT NULL,
 	row jsonb NOT NULL,
+	kind text NOT NULL DEFAULT 'view' CONSTRAINT rejected_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY ('{view,event}'::text[])),
 	CONSTRAINT rejected_pkey PRIMARY KEY (view_id)
 );
 CREATE INDEX rejected_rejected_at_idx ON pageviews.rejected (rejected_at);
-COMMENT ON TABLE pageviews.rejected IS 'views that could not be stored, the latest 10,000';
+COMMENT ON TABLE pageviews.rejected IS 'views and events that could not be stored, the latest 10,000';
 COMMENT ON INDEX pageviews.rejected_rejected_at_idx IS 'finds the oldest, which give way';
-COMMENT ON CONSTRAINT rejected_pkey ON pageviews.rejected IS 'a view is set aside once';
-COMMENT ON INDEX pageviews.rejected_pkey IS 'a view is set aside once';
-COMMENT ON COLUMN pageviews.rejected.rejected_at IS 'when the view was set aside';
-COMMENT ON COLUMN pageviews.rejected.view_id IS 'id of the view';
-COMMENT ON COLUMN pageviews.rejected.session_id IS 'the browser that began the view';
-COMMENT ON COLUMN pageviews.rejected.revision IS 'which version of the view';
+COMMENT ON CONSTRAINT rejected_pkey ON pageviews.rejected IS 'a view or event is set aside once';
+COMMENT ON INDEX pageviews.rejected_pkey IS 'a view or event is set aside once';
+COMMENT ON COLUMN pageviews.rejected.rejected_at IS 'when it was set aside';
+COMMENT ON COLUMN pageviews.rejected.view_id IS 'id of the view or event';
+COMMENT ON COLUMN pageviews.rejected.session_id IS 'the browser that it is of';
+COMMENT ON COLUMN pageviews.rejected.revision IS 'which version of the view; 3 for an event';
 COMMENT ON COLUMN pageviews.rejected.sqlstate IS 'SQLSTATE of the error that it met';
 COMMENT ON COLUMN pageviews.rejected.message IS 'message of the error that it met';
 COMMENT ON COLUMN pageviews.rejected.row IS 'the row as it would have been, long texts cut';
+COMMENT ON COLUMN pageviews.rejected.kind IS 'view or event';
+COMMENT ON CONSTRAINT rejected_kind_check ON pageviews.rejected IS 'one of the two';
 
 CREATE TABLE pageviews.cookie_keys (
 	key_id integer NOT NULL CONSTRAINT cookie_keys_key_id_check CHECK (key_id OPERATOR(pg_catalog.<>) 0),

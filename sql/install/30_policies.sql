@@ -19,14 +19,24 @@ COMMENT ON POLICY collector ON pageviews.views IS 'the worker stores every view'
 COMMENT ON POLICY reader ON pageviews.views IS 'readers see every view';
 COMMENT ON POLICY site_reader ON pageviews.views IS 'readers of some sites see the views of these';
 
+ALTER TABLE pageviews.events ENABLE ROW LEVEL SECURITY;
+CREATE POLICY collector ON pageviews.events TO pageviews_collector USING (true) WITH CHECK (true);
+CREATE POLICY reader ON pageviews.events FOR SELECT TO pageviews_reader USING (true);
+CREATE POLICY site_reader ON pageviews.events FOR SELECT TO pageviews_site_reader
+	USING (site OPERATOR(pg_catalog.=) ANY ((SELECT pageviews.visible_sites())::text[]));
+COMMENT ON POLICY collector ON pageviews.events IS 'the worker stores every event';
+COMMENT ON POLICY reader ON pageviews.events IS 'readers see every event';
+COMMENT ON POLICY site_reader ON pageviews.events IS 'readers of some sites see the events of these';
+
 ALTER TABLE pageviews.sessions ENABLE ROW LEVEL SECURITY;
 CREATE POLICY collector ON pageviews.sessions TO pageviews_collector USING (true) WITH CHECK (true);
 CREATE POLICY reader ON pageviews.sessions FOR SELECT TO pageviews_reader USING (true);
 CREATE POLICY site_reader ON pageviews.sessions FOR SELECT TO pageviews_site_reader
-	USING (EXISTS (SELECT FROM pageviews.views AS v WHERE v.session_id OPERATOR(pg_catalog.=) sessions.session_id));
+	USING (EXISTS (SELECT FROM pageviews.views AS v WHERE v.session_id OPERATOR(pg_catalog.=) sessions.session_id)
+		   OR EXISTS (SELECT FROM pageviews.events AS e WHERE e.session_id OPERATOR(pg_catalog.=) sessions.session_id));
 COMMENT ON POLICY collector ON pageviews.sessions IS 'the worker stores every session';
 COMMENT ON POLICY reader ON pageviews.sessions IS 'readers see every session';
-COMMENT ON POLICY site_reader ON pageviews.sessions IS 'readers of some sites see the sessions that have a view there';
+COMMENT ON POLICY site_reader ON pageviews.sessions IS 'readers of some sites see the sessions that have a view or an event there';
 
 ALTER TABLE pageviews.rejected ENABLE ROW LEVEL SECURITY;
 CREATE POLICY reader ON pageviews.rejected FOR SELECT TO pageviews_reader USING (true);

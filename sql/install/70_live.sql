@@ -39,6 +39,7 @@ CREATE FUNCTION pageviews.read_worker_stats(
 	OUT messages_accepted bigint, OUT messages_repeated bigint,
 	OUT messages_refused_clock bigint, OUT messages_refused_unknown bigint, OUT messages_refused_ended bigint,
 	OUT messages_refused_busy bigint, OUT messages_refused_rejected bigint,
+	OUT events_taken bigint, OUT events_stored bigint, OUT events_rejected bigint, OUT events_queued bigint, OUT events_dropped bigint,
 	OUT queue_length bigint, OUT queue_capacity bigint, OUT batches bigint, OUT rows_written bigint, OUT retries bigint,
 	OUT last_flush_at timestamptz, OUT flush_last_ms double precision, OUT flush_max_ms double precision)
 RETURNS record
@@ -57,6 +58,7 @@ CREATE VIEW pageviews.worker_stats WITH (security_invoker = true) AS
 		   w.views_refused, w.views_dropped,
 		   w.messages_accepted, w.messages_repeated, w.messages_refused_clock, w.messages_refused_unknown,
 		   w.messages_refused_ended, w.messages_refused_busy, w.messages_refused_rejected,
+		   w.events_taken, w.events_stored, w.events_rejected, w.events_queued, w.events_dropped,
 		   w.queue_length, w.queue_capacity, w.batches, w.rows_written, w.retries,
 		   w.last_flush_at, w.flush_last_ms, w.flush_max_ms
 	FROM pageviews.read_worker_stats() AS w;
@@ -97,13 +99,18 @@ COMMENT ON COLUMN pageviews.worker_stats.views_lost IS 'views whose connection b
 COMMENT ON COLUMN pageviews.worker_stats.views_queued IS 'views that are over and wait to be stored';
 COMMENT ON COLUMN pageviews.worker_stats.views_refused IS 'views that were refused';
 COMMENT ON COLUMN pageviews.worker_stats.views_dropped IS 'views that were dropped: their session was forgotten';
-COMMENT ON COLUMN pageviews.worker_stats.messages_accepted IS 'messages that changed a view';
+COMMENT ON COLUMN pageviews.worker_stats.messages_accepted IS 'messages that changed a view or told of an event';
 COMMENT ON COLUMN pageviews.worker_stats.messages_repeated IS 'messages that came again and changed nothing';
-COMMENT ON COLUMN pageviews.worker_stats.messages_refused_clock IS 'messages refused: the view''s time is too far from the server''s';
+COMMENT ON COLUMN pageviews.worker_stats.messages_refused_clock IS 'messages refused: the time of the view or event is too far from the server''s';
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_unknown IS 'messages refused: about a view that is not known';
 COMMENT ON COLUMN pageviews.worker_stats.messages_refused_ended IS 'messages refused: about a view that had ended';
-COMMENT ON COLUMN pageviews.worker_stats.messages_refused_busy IS 'messages refused: no room for another view';
-COMMENT ON COLUMN pageviews.worker_stats.messages_refused_rejected IS 'messages refused: about a view that could not be stored, or was forgotten';
+COMMENT ON COLUMN pageviews.worker_stats.messages_refused_busy IS 'messages refused: no room for another view or event';
+COMMENT ON COLUMN pageviews.worker_stats.messages_refused_rejected IS 'messages refused: about a view or event that could not be stored, or was forgotten';
+COMMENT ON COLUMN pageviews.worker_stats.events_taken IS 'events that were taken; always the sum of the four columns after it';
+COMMENT ON COLUMN pageviews.worker_stats.events_stored IS 'events that are in the table';
+COMMENT ON COLUMN pageviews.worker_stats.events_rejected IS 'events that could not be stored: pageviews.rejected';
+COMMENT ON COLUMN pageviews.worker_stats.events_queued IS 'events that wait to be stored';
+COMMENT ON COLUMN pageviews.worker_stats.events_dropped IS 'events that were dropped: their session was forgotten';
 COMMENT ON COLUMN pageviews.worker_stats.queue_length IS 'rows that wait to be stored';
 COMMENT ON COLUMN pageviews.worker_stats.queue_capacity IS 'rows that may wait to be stored';
 COMMENT ON COLUMN pageviews.worker_stats.batches IS 'batches that were committed';

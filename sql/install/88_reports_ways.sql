@@ -184,13 +184,17 @@ COMMENT ON FUNCTION pageviews.retention(timestamptz, timestamptz, text, jsonb, i
 CREATE TABLE pageviews.goals (
 	name text NOT NULL,
 	site text,
-	pattern text NOT NULL,
-	CONSTRAINT goals_pkey PRIMARY KEY (name)
+	pattern text,
+	event text,
+	CONSTRAINT goals_pkey PRIMARY KEY (name),
+	CONSTRAINT goals_one_kind_check CHECK (pg_catalog.num_nonnulls(pattern, event) OPERATOR(pg_catalog.=) 1)
 );
-COMMENT ON TABLE pageviews.goals IS 'pages that visitors are meant to reach; pageviews.goals() counts who does';
+COMMENT ON TABLE pageviews.goals IS 'pages that visitors are meant to reach, and events that are meant to happen; pageviews.goals() counts both';
 COMMENT ON COLUMN pageviews.goals.name IS 'name of the goal';
 COMMENT ON COLUMN pageviews.goals.site IS 'the site that it is for; NULL is every site';
-COMMENT ON COLUMN pageviews.goals.pattern IS 'a path, in which a star stands for any text';
+COMMENT ON COLUMN pageviews.goals.pattern IS 'a path, in which a star stands for any text; NULL if an event is meant';
+COMMENT ON COLUMN pageviews.goals.event IS 'the name of an event, in which a star stands for any text; NULL if a page is meant';
+COMMENT ON CONSTRAINT goals_one_kind_check ON pageviews.goals IS 'a goal is a page or an event';
 COMMENT ON CONSTRAINT goals_pkey ON pageviews.goals IS 'a name is one goal';
 COMMENT ON INDEX pageviews.goals_pkey IS 'a name is one goal';
 SELECT pg_catalog.pg_extension_config_dump('pageviews.goals', '');
@@ -208,11 +212,11 @@ CREATE FUNCTION pageviews.goals(
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
 RETURNS TABLE (
-	goal text, site text, pattern text, views bigint, visitors bigint, conversion_rate numeric)
+	goal text, site text, pattern text, views bigint, visitors bigint, conversion_rate numeric, event text)
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH g AS MATERIALIZED (
-		SELECT o.name, o.site, o.pattern
+		SELECT o.name, o.site, o.pattern, o.event
 		FROM pageviews.goals AS o
 		WHERE goals.site IS NULL OR o.site IS NULL OR o.site = goals.site
 	), p AS MATERIALIZED (
@@ -221,16 +225,28 @@ BEGIN ATOMIC
 	), s AS MATERIALIZED (
 		SELECT c.site, c.sketch
 		FROM pageviews.cells(ARRAY[goals.since, goals.until], goals.site, 'all', goals.filters, true) AS c
+	), r AS (
+		SELECT g.name, sum(p.views)::bigint AS views, pageviews.count_visitors(p.sketch) AS visitors
+		FROM g
+		JOIN p ON p.path LIKE pageviews.like_pattern(g.pattern) AND (g.site IS NULL OR p.site = g.site)
+		GROUP BY g.name
+		UNION ALL
+		SELECT g.name, count(*), count(DISTINCT e.session_id)
+		FROM g
+		JOIN pageviews.chosen_events(goals.since, goals.until, goals.site, goals.filters) AS e
+			ON e.name LIKE pageviews.like_pattern(g.event) AND (g.site IS NULL OR e.site = g.site)
+		GROUP BY g.name
 	)
-	SELECT g.name, g.site, g.pattern, r.views, r.visitors, round(r.visitors::numeric / nullif(v.visitors, 0), 4)
-	FROM g,
-	LATERAL (SELECT coalesce(sum(p.views), 0)::bigint AS views, coalesce(pageviews.count_visitors(p.sketch), 0) AS visitors
-			 FROM p WHERE p.path LIKE pageviews.like_pattern(g.pattern) AND (g.site IS NULL OR p.site = g.site)) AS r,
+	SELECT g.name, g.site, g.pattern, coalesce(r.views, 0), coalesce(r.visitors, 0),
+		   round(coalesce(r.visitors, 0)::numeric / nullif(v.visitors, 0), 4),
+		   g.event
+	FROM g
+	LEFT JOIN r ON r.name = g.name,
 	LATERAL (SELECT pageviews.count_visitors(s.sketch) AS visitors FROM s WHERE g.site IS NULL OR s.site = g.site) AS v
-	ORDER BY r.visitors DESC, g.name;
+	ORDER BY coalesce(r.visitors, 0) DESC, g.name;
 END;
 COMMENT ON FUNCTION pageviews.goals(timestamptz, timestamptz, text, jsonb) IS
-	'report: for each goal in the table pageviews.goals its views, visitors (distinct sessions) and conversion_rate (of the visitors of its site, 0 to 1)';
+	'report: for each goal in the table pageviews.goals its views (of an event: how often it happened), visitors (distinct sessions) and conversion_rate (of the visitors of its site, 0 to 1)';
 
 REVOKE ALL ON pageviews.goals FROM PUBLIC;
 GRANT SELECT ON pageviews.goals TO pageviews_reader, pageviews_site_reader;

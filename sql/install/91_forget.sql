@@ -16,6 +16,8 @@ BEGIN ATOMIC
 	SELECT pageviews.begin_forgetting(forget_session.session_id);
 	WITH gone_views AS (
 		DELETE FROM pageviews.views AS v WHERE v.session_id = forget_session.session_id RETURNING 1
+	), gone_events AS (
+		DELETE FROM pageviews.events AS e WHERE e.session_id = forget_session.session_id RETURNING 1
 	), gone_rejected AS (
 		DELETE FROM pageviews.rejected AS r WHERE r.session_id = forget_session.session_id RETURNING 1
 	), gone_changes AS (
@@ -23,9 +25,9 @@ BEGIN ATOMIC
 	), gone_sessions AS (
 		DELETE FROM pageviews.sessions AS s WHERE s.session_id = forget_session.session_id RETURNING 1
 	)
-	SELECT (SELECT count(*) FROM gone_views) + (SELECT count(*) FROM gone_rejected) + (SELECT count(*) FROM gone_sessions);
+	SELECT (SELECT count(*) FROM gone_views) + (SELECT count(*) FROM gone_events) + (SELECT count(*) FROM gone_rejected) + (SELECT count(*) FROM gone_sessions);
 END;
-COMMENT ON FUNCTION pageviews.forget_session(uuid) IS 'erases a session: its row, its views, stored, open or waiting; returns how many rows were erased';
+COMMENT ON FUNCTION pageviews.forget_session(uuid) IS 'erases a session: its row, its views and events, stored, open or waiting; returns how many rows were erased';
 
 REVOKE ALL ON FUNCTION pageviews.begin_forgetting(uuid), pageviews.forget_session(uuid) FROM PUBLIC;
 

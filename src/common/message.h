@@ -42,8 +42,16 @@ typedef enum MessageKind
 {
 	MESSAGE_VIEW = 1, /* a view begins, or comes back */
 	MESSAGE_STATE,	  /* hidden/visible/focused changed, or a heartbeat */
-	MESSAGE_END		  /* the browser says that the view is over */
+	MESSAGE_END,	  /* the browser says that the view is over */
+	MESSAGE_EVENT	  /* something happened in a view, which has a row of its own */
 } MessageKind;
+
+/*
+ * An event travels as a message, waits as a row and is answered as a view is: by its
+ * own id.  What tells the two apart is the number of the message, which is this for
+ * an event, and 1 or more for a view.
+ */
+#define EVENT_NUMBER 0
 
 typedef enum PageState
 {
@@ -109,7 +117,7 @@ typedef struct PageDescription
 	Text	   query;	 /* the kept parameters, without '?' */
 	Text	   referrer; /* origin and path, and kept parameters */
 	Text	   title;
-	Text	   name; /* the application's own name of the page */
+	Text	   name; /* the application's own name of the page; of an event, its own, never empty */
 	Text	   language;
 	Text	   time_zone;
 	Navigation navigation;
@@ -132,13 +140,15 @@ typedef struct Figures
 typedef struct ViewMessage
 {
 	MessageKind kind;
-	Uuid		view; /* version 7 */
-	int32_t		n;	  /* 1 .. MESSAGE_NUMBER_LIMIT, grows within a view */
+	Uuid		view;	/* version 7; of an event, its own id */
+	int32_t		n;		/* 1 .. MESSAGE_NUMBER_LIMIT, grows within a view; EVENT_NUMBER */
+	Uuid		during; /* of an event: the view in which it happened, or nil */
 	PageState	state;
 	Figures		figures;
-	int8_t		scroll;	   /* deepest per cent of the page seen, -1 when unknown */
-	EndReason	reason;	   /* END_CLOSED or END_NAVIGATED in an end, else END_NONE */
-	bool		described; /* `page` is there: always in a view; in an end it makes a leftover */
+	int8_t		scroll; /* deepest per cent of the page seen, -1 when unknown */
+	EndReason	reason; /* END_CLOSED or END_NAVIGATED in an end, else END_NONE */
+	bool
+		described; /* `page` is there: always in a view and an event; in an end it makes a leftover */
 	PageDescription page;
 } ViewMessage;
 

@@ -103,6 +103,12 @@ write_message(Writer *w, const ViewMessage *message)
 {
 	write_u8(w, (uint8_t) message->kind);
 	write_uuid(w, &message->view);
+	if (message->kind == MESSAGE_EVENT)
+	{
+		write_uuid(w, &message->during);
+		write_page(w, &message->page);
+		return;
+	}
 	write_i32(w, message->n);
 	write_u8(w, (uint8_t) message->state);
 	write_i32(w, message->figures.visible);
@@ -133,15 +139,41 @@ message_is_consistent(const ViewMessage *message)
 			return !message->described && message->reason == END_NONE;
 		case MESSAGE_END:
 			return message->reason == END_CLOSED || message->reason == END_NAVIGATED;
+		case MESSAGE_EVENT:
+			break;
 	}
 	return false;
+}
+
+/* The rest of an event, whose kind and id have been read. */
+static void
+read_event_message(Reader *r, ViewMessage *message)
+{
+	MessageKind kind = message->kind;
+	Uuid		id = message->view;
+
+	memset(message, 0, offsetof(ViewMessage, page));
+	message->kind = kind;
+	message->view = id;
+	message->n = EVENT_NUMBER;
+	message->during = read_uuid(r);
+	message->described = true;
+	read_page(r, &message->page);
+	if (!uuid_is_v7(&message->view) || message->page.name.length == 0 ||
+		!(uuid_is_nil(&message->during) || uuid_is_v7(&message->during)))
+		r->failed = true;
 }
 
 static void
 read_message(Reader *r, ViewMessage *message)
 {
-	message->kind = (MessageKind) read_enum(r, MESSAGE_END + 1);
+	message->kind = (MessageKind) read_enum(r, MESSAGE_EVENT + 1);
 	message->view = read_uuid(r);
+	if (message->kind == MESSAGE_EVENT)
+	{
+		read_event_message(r, message);
+		return;
+	}
 	message->n = read_i32(r);
 	message->state = (PageState) read_enum(r, PAGE_STATE_COUNT);
 	message->figures.visible = read_figure(r);

@@ -18,7 +18,7 @@
 #include "message.h"
 
 /* Raised whenever a record changes its form; both sides must agree. */
-#define CHANNEL_VERSION 5
+#define CHANNEL_VERSION 6
 
 /* No record is longer, in bytes; only a Command that configures comes near. */
 #define RECORD_LIMIT (256 * 1024)
@@ -157,7 +157,7 @@ typedef struct Command
 	CommandType	 type;
 	ConnectionId connection; /* ACK, STORED, REFUSED */
 	Uuid		 view;		 /* ACK, STORED, REFUSED */
-	int32_t		 n;			 /* ACK, STORED, REFUSED */
+	int32_t		 n;			 /* ACK, STORED, REFUSED; EVENT_NUMBER: about an event */
 	union
 	{
 		ListenerConfig configure;

@@ -280,28 +280,43 @@ read_page(const json_t *object, const MessageRules *rules, Arena *arena, PageDes
 
 /* --- a message -------------------------------------------------------------- */
 
-/* The fields that every message has. */
+/* An id that a browser made. */
+static bool
+read_id(const json_t *value, Uuid *id)
+{
+	return json_is_string(value) &&
+		   uuid_parse(json_string_value(value), json_string_length(value), id) && uuid_is_v7(id);
+}
+
+/* An event: its own id, the view in which it happened, if any, and its page, whose name is the event's. */
+static MessageVerdict
+read_event(const json_t *object, const MessageRules *rules, Arena *arena, ViewMessage *message)
+{
+	const json_t  *view = json_object_get(object, "view");
+	MessageVerdict verdict;
+
+	message->n = EVENT_NUMBER;
+	message->described = true;
+	if (!read_id(json_object_get(object, "event"), &message->view) ||
+		!(view == NULL || json_is_null(view) || read_id(view, &message->during)))
+		return MESSAGE_BAD;
+	verdict = read_page(object, rules, arena, &message->page);
+	return verdict == MESSAGE_GOOD && message->page.name.length == 0 ? MESSAGE_BAD_NAME : verdict;
+}
+
+/* The fields that every message about a view has. */
 static bool
 read_frame(const json_t *object, ViewMessage *message)
 {
-	static const char *const kinds[] = {"", "view", "state", "end", NULL};
 	static const char *const states[] = {"hidden", "visible", "focused", NULL};
-	const json_t			*view = json_object_get(object, "view");
-	int						 kind = word_index(json_object_get(object, "type"), kinds);
 	int						 state = word_index(json_object_get(object, "state"), states);
 	Figures					*figures = &message->figures;
 	int32_t					 scroll = -1;
 
-	if (kind < MESSAGE_VIEW || state < 0)
-		return false;
-	message->kind = (MessageKind) kind;
-	message->state = (PageState) state;
-
-	if (!json_is_string(view) ||
-		!uuid_parse(json_string_value(view), json_string_length(view), &message->view) ||
-		!uuid_is_v7(&message->view) ||
+	if (state < 0 || !read_id(json_object_get(object, "view"), &message->view) ||
 		!read_message_number(json_object_get(object, "n"), &message->n))
 		return false;
+	message->state = (PageState) state;
 
 	if (!read_figure(object, "visible", &figures->visible) ||
 		!read_figure(object, "focused", &figures->focused) ||
@@ -317,11 +332,18 @@ read_frame(const json_t *object, ViewMessage *message)
 static MessageVerdict
 read_message(const json_t *object, const MessageRules *rules, Arena *arena, ViewMessage *message)
 {
+	static const char *const kinds[] = {"", "view", "state", "end", "event", NULL};
 	static const char *const reasons[] = {"", "closed", "navigated", NULL};
+	int						 kind = word_index(json_object_get(object, "type"), kinds);
 
 	memset(message, 0, offsetof(ViewMessage, page));
 	arena->used = 0;
-	if (!json_is_object(object) || !read_frame(object, message))
+	if (kind < MESSAGE_VIEW)
+		return MESSAGE_BAD;
+	message->kind = (MessageKind) kind;
+	if (message->kind == MESSAGE_EVENT)
+		return read_event(object, rules, arena, message);
+	if (!read_frame(object, message))
 		return MESSAGE_BAD;
 
 	if (message->kind == MESSAGE_END)

@@ -23,7 +23,8 @@ typedef enum MessageVerdict
 	MESSAGE_GOOD,
 	MESSAGE_BAD,		/* not a message at all */
 	MESSAGE_WRONG_SITE, /* its url is not of the Origin: refused, view and n are known */
-	MESSAGE_BAD_PROPS	/* props nested or too many: refused, likewise */
+	MESSAGE_BAD_PROPS,	/* props nested or too many: refused, likewise */
+	MESSAGE_BAD_NAME	/* an event without a name: refused, likewise */
 } MessageVerdict;
 
 /* What a message is read against. */

@@ -52,6 +52,13 @@ pulse_message(Pulse *pulse, Micros now)
 }
 
 void
+pulse_event(Pulse *pulse, Micros now)
+{
+	pulse->last_life = now;
+	pulse->unanswered = 0;
+}
+
+void
 pulse_excuse(Pulse *pulse)
 {
 	pulse->unanswered = 0;

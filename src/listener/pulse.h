@@ -36,6 +36,9 @@ extern void pulse_pong(Pulse *pulse, Micros interval, Micros now);
  */
 extern int32_t pulse_message(Pulse *pulse, Micros now);
 
+/* A message came that is of no view: a sign of life, and no span begins anew. */
+extern void pulse_event(Pulse *pulse, Micros now);
+
 /* The silence since the last ping proves nothing: nobody listened. */
 extern void pulse_excuse(Pulse *pulse);
 

@@ -82,10 +82,15 @@ reply_about_view(char *out, size_t capacity, const char *type, const Uuid *view,
 	uuid_format(view, id);
 	put(&w, "{\"type\":\"");
 	put(&w, type);
-	put(&w, "\",\"view\":\"");
+	put(&w, n == EVENT_NUMBER ? "\",\"event\":\"" : "\",\"view\":\"");
 	put(&w, id);
-	put(&w, "\",\"n\":");
-	put(&w, digits);
+	if (n == EVENT_NUMBER)
+		put(&w, "\"");
+	else
+	{
+		put(&w, "\",\"n\":");
+		put(&w, digits);
+	}
 	put(&w, "}");
 	return w.left > 0 ? capacity - w.left : 0;
 }
@@ -107,6 +112,7 @@ reply_refused(char *out, size_t capacity, const Uuid *view, int32_t n, Text code
 			  WallMillis now)
 {
 	char id[UUID_TEXT_LENGTH + 1];
+	char number[24] = "";
 	char clock[32] = "";
 	char escaped_code[6 * REFUSAL_CODE_LIMIT + 8];
 	char escaped_message[6 * REFUSAL_TEXT_LIMIT + 8];
@@ -114,13 +120,16 @@ reply_refused(char *out, size_t capacity, const Uuid *view, int32_t n, Text code
 	uuid_format(view, id);
 	escape(code, escaped_code, sizeof escaped_code);
 	escape(message, escaped_message, sizeof escaped_message);
+	if (n != EVENT_NUMBER)
+		snprintf(number, sizeof number, ",\"n\":%" PRId32, n);
 	if (now != 0)
 		snprintf(clock, sizeof clock, ",\"now\":%" PRId64, now);
-	return fitted(snprintf(out, capacity,
-						   "{\"type\":\"refused\",\"view\":\"%s\",\"n\":%" PRId32
-						   ",\"code\":\"%s\",\"message\":\"%s\"%s}",
-						   id, n, escaped_code, escaped_message, clock),
-				  capacity);
+	return fitted(
+		snprintf(out, capacity,
+				 "{\"type\":\"refused\",\"%s\":\"%s\"%s,\"code\":\"%s\",\"message\":\"%s\"%s}",
+				 n == EVENT_NUMBER ? "event" : "view", id, number, escaped_code, escaped_message,
+				 clock),
+		capacity);
 }
 
 size_t

@@ -3,7 +3,8 @@
  *	  The JSON that a listener says on a socket.
  *
  * Each writes one object into `out` and returns its length, 0 when it does not
- * fit (REPLY_LIMIT is room for any).
+ * fit (REPLY_LIMIT is room for any).  What is about an event, which EVENT_NUMBER
+ * says, names an `event`, and no n.
  *
  * Pure C: no Postgres, no libwebsockets.
  */

@@ -214,6 +214,19 @@ is_over(Listener *listener, const Connection *connection, Micros now)
 	return true;
 }
 
+/*
+ * What pongs proved since the last message about a view: it is for the next one, and an
+ * event leaves it where it is.
+ */
+static int32_t
+covered_until(Connection *connection, const ViewMessage *message, Micros now)
+{
+	if (message->kind != MESSAGE_EVENT)
+		return pulse_message(&connection->pulse, now);
+	pulse_event(&connection->pulse, now);
+	return 0;
+}
+
 /* A whole message is there. */
 static void
 take_message(Listener *listener, Connection *connection, char *data, size_t length, Micros now)
@@ -228,7 +241,7 @@ take_message(Listener *listener, Connection *connection, char *data, size_t leng
 	switch (message_parse(data, length, &rules, &arena, &message))
 	{
 		case MESSAGE_GOOD:
-			if (!event_message(listener, connection, pulse_message(&connection->pulse, now),
+			if (!event_message(listener, connection, covered_until(connection, &message, now),
 							   &message, now))
 				give_up_busy(listener, connection, now);
 			pressure_check(listener, now);
@@ -246,6 +259,10 @@ take_message(Listener *listener, Connection *connection, char *data, size_t leng
 				listener, connection, &message, "bad_props",
 				"props must be a flat object of at most 16 strings, numbers, booleans and nulls",
 				now);
+			break;
+		case MESSAGE_BAD_NAME:
+			refuse_view(listener, connection, &message, "bad_name", "an event must have a name",
+						now);
 			break;
 	}
 }

@@ -406,7 +406,7 @@ put_listeners(StatsRow *row, const BoardStats *stats)
 		put(row, Int64GetDatum((int64) stats->listener_counters[order[i]]));
 }
 
-/* The columns about views and messages. */
+/* The columns about views, messages and events. */
 static void
 put_views(StatsRow *row, const RegistryCounts *counts)
 {
@@ -425,6 +425,11 @@ put_views(StatsRow *row, const RegistryCounts *counts)
 	put(row, Int64GetDatum((int64) counts->refused_by[VIEW_REFUSED_ENDED]));
 	put(row, Int64GetDatum((int64) counts->refused_by[VIEW_REFUSED_BUSY]));
 	put(row, Int64GetDatum((int64) counts->refused_by[VIEW_REFUSED_REJECTED]));
+	put(row, Int64GetDatum((int64) counts->events_taken));
+	put(row, Int64GetDatum((int64) counts->events_stored));
+	put(row, Int64GetDatum((int64) counts->events_rejected));
+	put(row, Int64GetDatum((int64) counts->events_queued));
+	put(row, Int64GetDatum((int64) counts->events_dropped));
 }
 
 /* The columns about the queue and the store. */

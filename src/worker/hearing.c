@@ -7,6 +7,9 @@
  * none of them is a newcomer, to be announced by a `view`, or told of afterwards
  * by an `end` with a description (a leftover).  What was erased with its session
  * is no newcomer.
+ *
+ * An event has one message and one row, which goes straight to the queue.  Its id is
+ * looked for in the same places, so that no id is ever both a view and an event.
  */
 #include "held.h"
 
@@ -286,7 +289,7 @@ judge_settled(Hearing *h, const RecentEntry *entry)
 	const ViewMessage *message = h->message;
 	int64_t			   revision = entry->revision;
 
-	if (entry->rejected)
+	if (entry->rejected || revision_is_event(revision))
 		return VIEW_REFUSED_REJECTED;
 	if (message->n <= revision >> 2)
 	{
@@ -337,6 +340,57 @@ refuse_forgotten(Hearing *h)
 	return VIEW_REFUSED_REJECTED;
 }
 
+/* An event that is told of for the first time. */
+static ViewVerdict
+take_event(Hearing *h)
+{
+	Registry		  *registry = h->registry;
+	const ViewMessage *message = h->message;
+	ViewRow			   row = {.view = message->view,
+							  .session = h->connection->session,
+							  .revision = EVENT_REVISION,
+							  .started_at = uuid_v7_time(&message->view),
+							  .reply_to = h->ref,
+							  .during = message->during};
+	ViewVerdict		   verdict = check_time(h, &row.origin);
+
+	if (verdict != VIEW_ACCEPTED)
+		return verdict;
+	if (held_has_room(registry))
+		row.texts = describe(h);
+	if (row.texts == NULL)
+		return VIEW_REFUSED_BUSY;
+	queue_put(registry->queue, &row, h->now.monotonic);
+	registry->counts.events_taken++;
+	registry->counts.events_queued++;
+	return VIEW_ACCEPTED;
+}
+
+static ViewVerdict
+judge_event(Hearing *h)
+{
+	Registry		  *registry = h->registry;
+	const Uuid		  *id = &h->message->view;
+	const ViewRow	  *row = queue_find(registry->queue, id);
+	const RecentEntry *entry;
+
+	if (row != NULL && revision_is_event(row->revision))
+	{
+		queue_redirect(registry->queue, id, who_waits(h, row->reply_to));
+		return VIEW_REPEATED;
+	}
+	if (row != NULL || idtable_find(registry->table, id) != NO_SLOT || is_forgotten(h) ||
+		recent_find(registry->forgotten, &h->message->during) != NULL)
+		return VIEW_REFUSED_REJECTED;
+	entry = recent_find(registry->recent, id);
+	if (entry == NULL)
+		return take_event(h);
+	if (entry->rejected || !revision_is_event(entry->revision))
+		return VIEW_REFUSED_REJECTED;
+	h->stored = true;
+	return VIEW_REPEATED;
+}
+
 static ViewVerdict
 judge(Hearing *h)
 {
@@ -346,11 +400,13 @@ judge(Hearing *h)
 	const ViewRow	  *row;
 	const RecentEntry *entry;
 
+	if (h->message->kind == MESSAGE_EVENT)
+		return judge_event(h);
 	if (slot != NO_SLOT)
 		return judge_held(h, slot);
 	row = queue_find(registry->queue, id);
 	if (row != NULL)
-		return judge_waiting(h, row);
+		return revision_is_event(row->revision) ? VIEW_REFUSED_REJECTED : judge_waiting(h, row);
 	if (is_forgotten(h))
 		return refuse_forgotten(h);
 	entry = recent_find(registry->recent, id);
@@ -363,11 +419,12 @@ judge(Hearing *h)
 static bool
 is_message(const ViewMessage *message)
 {
-	if (message->kind < MESSAGE_VIEW || message->kind > MESSAGE_END || message->n < 1 ||
+	if (message->kind < MESSAGE_VIEW || message->kind > MESSAGE_EVENT ||
+		(message->kind == MESSAGE_EVENT ? message->n != EVENT_NUMBER : message->n < 1) ||
 		(unsigned) message->state >= PAGE_STATE_COUNT || !uuid_is_v7(&message->view))
 		return false;
 	if (!message->described)
-		return message->kind != MESSAGE_VIEW;
+		return message->kind != MESSAGE_VIEW && message->kind != MESSAGE_EVENT;
 	return message->kind != MESSAGE_STATE && message->page.property_count <= PROPERTY_COUNT_LIMIT &&
 		   (unsigned) message->page.navigation < NAVIGATION_COUNT;
 }

@@ -227,7 +227,12 @@ registry_stored(Registry *registry, const Uuid *view, int64_t revision)
 
 	if (!settle(registry, &id, revision, false, &reply_to))
 		return;
-	if (idtable_find(registry->table, &id) == NO_SLOT)
+	if (revision_is_event(revision))
+	{
+		registry->counts.events_queued--;
+		registry->counts.events_stored++;
+	}
+	else if (idtable_find(registry->table, &id) == NO_SLOT)
 		registry->counts.stored++;
 	answer(registry, reply_to, COMMAND_STORED, &id, (int32_t) (revision >> 2), VIEW_ACCEPTED);
 }
@@ -244,7 +249,13 @@ registry_rejected(Registry *registry, const Uuid *view, int64_t revision)
 	slot = idtable_find(registry->table, &id);
 	if (slot != NO_SLOT)
 		held_drop(registry, slot);
-	registry->counts.rejected++;
+	if (revision_is_event(revision))
+	{
+		registry->counts.events_queued--;
+		registry->counts.events_rejected++;
+	}
+	else
+		registry->counts.rejected++;
 	answer(registry, reply_to, COMMAND_REFUSED, &id, (int32_t) (revision >> 2),
 		   VIEW_REFUSED_REJECTED);
 }
@@ -253,11 +264,18 @@ registry_rejected(Registry *registry, const Uuid *view, int64_t revision)
 static void
 forget_row(void *context, const Uuid *view)
 {
-	Registry *registry = context;
+	Registry	  *registry = context;
+	const ViewRow *row = queue_find(registry->queue, view);
 
 	recent_forget(registry->recent, view);
 	recent_add(registry->forgotten, view, 0, false, 0);
-	registry->counts.dropped++;
+	if (row != NULL && revision_is_event(row->revision))
+	{
+		registry->counts.events_queued--;
+		registry->counts.events_dropped++;
+	}
+	else
+		registry->counts.dropped++;
 }
 
 uint32_t
@@ -304,6 +322,6 @@ registry_counts(const Registry *registry)
 
 	counts.lost = registry->lost;
 	counts.open = idtable_count(registry->table) - registry->lost;
-	counts.queued = queue_length(registry->queue) - registry->waiting;
+	counts.queued = queue_length(registry->queue) - registry->waiting - counts.events_queued;
 	return counts;
 }

@@ -53,6 +53,16 @@ typedef struct RegistryCounts
 	uint64_t messages;								/* accepted */
 	uint64_t repeated;								/* acknowledged, changed nothing */
 	uint64_t refused_by[VIEW_REFUSED_REJECTED + 1]; /* messages, by ViewVerdict */
+
+	/*
+	 * Events that were taken: taken = stored + rejected + queued + dropped.  One that comes
+	 * again after the cache of recent ids lost it is taken, and stored, once more.
+	 */
+	uint64_t events_taken;
+	uint64_t events_stored;
+	uint64_t events_rejected;
+	uint64_t events_queued;
+	uint64_t events_dropped; /* forgotten with their session */
 } RegistryCounts;
 
 /* How many refused ids are remembered, so that each counts as one view. */

@@ -70,16 +70,18 @@ static void
 set_aside_body(void *context)
 {
 	const Reject *reject = context;
-	Oid			  types[] = {UUIDOID, UUIDOID, INT8OID, TEXTOID, TEXTOID, JSONBOID};
+	bool		  event = revision_is_event(reject->row->revision);
+	Oid			  types[] = {UUIDOID, UUIDOID, INT8OID, TEXTOID, TEXTOID, JSONBOID, TEXTOID};
 	Datum		  arguments[] = {PointerGetDatum(reject->row->view.bytes),
 								 PointerGetDatum(reject->row->session.bytes),
 								 Int64GetDatum(reject->row->revision),
 								 CStringGetTextDatum(unpack_sql_state(reject->failure->sqlstate)),
 								 CStringGetTextDatum(reject->failure->message),
-								 describe_row(reject->row)};
+								 describe_row(reject->row),
+								 CStringGetTextDatum(event ? "event" : "view")};
 
 	store_keep_forgetters_out();
-	store_execute(&set_aside_plan, "SELECT pageviews.set_aside($1, $2, $3, $4, $5, $6)",
+	store_execute(&set_aside_plan, "SELECT pageviews.set_aside($1, $2, $3, $4, $5, $6, $7)",
 				  lengthof(types), types, arguments);
 }
 
@@ -88,5 +90,5 @@ store_set_aside(const ViewRow *row, const StoreFailure *failure)
 {
 	Reject reject = {.row = row, .failure = failure};
 
-	return store_transact_simply("setting a page view aside", set_aside_body, &reject);
+	return store_transact_simply("setting a row aside", set_aside_body, &reject);
 }

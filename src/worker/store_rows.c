@@ -1,10 +1,10 @@
 /*
  * store_rows.c
- *	  Batches of views and their sessions.
+ *	  Batches of views and events, and their sessions.
  *
- * A batch is one transaction: the sessions first, then the views, leaf by leaf,
- * each by one statement that unnests records and upserts; a row only gives way
- * to a higher revision.  The plans are kept, one a leaf, a few at a time.
+ * A batch is one transaction: the sessions first, then the views and the events,
+ * leaf by leaf, each by one statement that unnests records and upserts; a view's row
+ * only gives way to a higher revision.  The plans are kept, one a leaf, a few at a time.
  *
  * When an error is about the data, the batch is halved, each half in a
  * transaction of its own, down to the one row that is set aside.  A row that
@@ -19,9 +19,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -36,7 +34,8 @@
 StaticAssertDecl(sizeof(Uuid) == sizeof(pg_uuid_t), "a Uuid is a uuid datum");
 
 /* Months of one batch: an id is at most 7 days old when it is taken. */
-#define LEAF_PLAN_COUNT 4
+#define MONTH_COUNT		4
+#define LEAF_PLAN_COUNT (2 * MONTH_COUNT)
 
 typedef struct LeafPlan
 {
@@ -57,26 +56,18 @@ typedef struct Batch
 	uint32_t		count;
 	TimestampTz		deadline; /* of the whole call */
 	RollupHold		rollups;
-	bool			leaf_missing; /* result: nothing was done for want of this leaf */
+	bool			leaf_missing; /* result: nothing was done for want of a leaf of this month */
 	int				missing_year;
 	int				missing_month;
 } Batch;
 
-/* A month of a batch and its leaf. */
-typedef struct BatchLeaf
+/* A month of a batch and its leaves. */
+typedef struct BatchMonth
 {
-	int year;
-	int month;
-	Oid leaf;
-} BatchLeaf;
-
-/* One column of a batch: a datum a row. */
-typedef struct Column
-{
-	Oid	   type;
-	Datum *values;
-	bool  *nulls;
-} Column;
+	int			year;
+	int			month;
+	MonthLeaves leaves;
+} BatchMonth;
 
 typedef enum ViewColumn
 {
@@ -163,79 +154,18 @@ static const char sessions_query[] =
 	" browser_version text, system text, device text, country text, robot boolean) "
 	"ON CONFLICT (session_id) DO UPDATE SET robot = true WHERE excluded.robot AND NOT stored.robot";
 
-/* --- columns --------------------------------------------------------------- */
-
-/* Makes `count` columns with room for `rows` datums each, all of them NULL so far. */
-static Column *
-make_columns(const Oid *types, int count, uint32_t rows)
-{
-	Column *columns = palloc_array(Column, count);
-
-	for (int c = 0; c < count; c++)
-	{
-		columns[c].type = types[c];
-		columns[c].values = palloc0_array(Datum, rows);
-		columns[c].nulls = palloc_array(bool, rows);
-		memset(columns[c].nulls, true, rows);
-	}
-	return columns;
-}
-
-/* Sets a datum of a row. */
-static void
-set_value(Column *column, uint32_t row, Datum value)
-{
-	column->values[row] = value;
-	column->nulls[row] = false;
-}
-
-/* Sets a text; an empty one stays NULL. */
-static void
-set_text(Column *column, uint32_t row, Text text)
-{
-	if (text.length > 0)
-		set_value(column, row, text_datum(text.data, text.length));
-}
-
-/*
- * The array of records that the columns' first `rows` datums make: unnesting one
- * array of records takes an eighth of the time of unnesting an array a column.
- */
-static Datum
-make_records(const Column *columns, int count, uint32_t rows)
-{
-	TupleDesc description = CreateTemplateTupleDesc(count);
-	Datum	 *records = palloc_array(Datum, rows);
-	Datum	 *values = palloc_array(Datum, count);
-	bool	 *nulls = palloc_array(bool, count);
-
-	for (int c = 0; c < count; c++)
-		TupleDescInitEntry(description, c + 1, NULL, columns[c].type, -1, 0);
-	description = BlessTupleDesc(description);
-	for (uint32_t i = 0; i < rows; i++)
-	{
-		for (int c = 0; c < count; c++)
-		{
-			values[c] = columns[c].values[i];
-			nulls[c] = columns[c].nulls[i];
-		}
-		records[i] = HeapTupleGetDatum(heap_form_tuple(description, values, nulls));
-	}
-	return PointerGetDatum(
-		construct_array(records, (int) rows, RECORDOID, -1, false, TYPALIGN_DOUBLE));
-}
-
 /* --- leaves ---------------------------------------------------------------- */
 
-Oid
-store_find_leaf(int year, int month)
+/* The leaf of a table for a month if it is there and attached, else InvalidOid. */
+static Oid
+find_leaf(const char *root, int year, int month)
 {
 	char	  name[NAMEDATALEN];
 	Oid		  leaf;
 	HeapTuple tuple;
 	bool	  attached;
 
-	snprintf(name, sizeof name, "views_%04d_%02d", year, month);
+	snprintf(name, sizeof name, "%s_%04d_%02d", root, year, month);
 	leaf = get_relname_relid(name, store_schema());
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(leaf));
 	if (!HeapTupleIsValid(tuple))
@@ -245,7 +175,15 @@ store_find_leaf(int year, int month)
 	return attached ? leaf : InvalidOid;
 }
 
-/* The kept plan that upserts into a leaf; the one used longest ago gives way to a new one. */
+bool
+store_find_leaves(int year, int month, MonthLeaves *leaves)
+{
+	leaves->views = find_leaf("views", year, month);
+	leaves->events = find_leaf("events", year, month);
+	return OidIsValid(leaves->views) && OidIsValid(leaves->events);
+}
+
+/* The kept plan that writes into a leaf; the one used longest ago gives way to a new one. */
 static SPIPlanPtr *
 leaf_plan(Oid leaf)
 {
@@ -315,7 +253,7 @@ write_sessions(const Batch *batch)
 	uint32_t *first = palloc_array(uint32_t, batch->count);
 	bool	 *robots = palloc0_array(bool, batch->count);
 	uint32_t  count = first_of_sessions(batch, first, robots);
-	Column	 *columns = make_columns(session_types, SESSION_COLUMN_COUNT, count);
+	Column	 *columns = store_columns(session_types, SESSION_COLUMN_COUNT, count);
 	Oid		  type = RECORDARRAYOID;
 	Datum	  argument;
 
@@ -325,24 +263,25 @@ write_sessions(const Batch *batch)
 		const PageDescription *page = &row->texts->page;
 		Visitor				   visitor = view_texts_visitor(row->texts);
 
-		set_value(&columns[SESSION_ID], i, PointerGetDatum(row->session.bytes));
-		set_value(&columns[SESSION_CREATED], i, TimestampTzGetDatum(timestamp_of(row->started_at)));
+		store_set_value(&columns[SESSION_ID], i, PointerGetDatum(row->session.bytes));
+		store_set_value(&columns[SESSION_CREATED], i,
+						TimestampTzGetDatum(timestamp_of(row->started_at)));
 		if (page->screen_width > 0)
-			set_value(&columns[SESSION_WIDTH], i, Int32GetDatum(page->screen_width));
+			store_set_value(&columns[SESSION_WIDTH], i, Int32GetDatum(page->screen_width));
 		if (page->screen_height > 0)
-			set_value(&columns[SESSION_HEIGHT], i, Int32GetDatum(page->screen_height));
-		set_text(&columns[SESSION_USER_AGENT], i, visitor.user_agent);
-		set_text(&columns[SESSION_LANGUAGE], i, page->language);
-		set_text(&columns[SESSION_TIME_ZONE], i, page->time_zone);
-		set_text(&columns[SESSION_BROWSER], i, visitor.browser);
-		set_text(&columns[SESSION_BROWSER_VERSION], i, visitor.browser_version);
-		set_text(&columns[SESSION_SYSTEM], i, visitor.system);
-		set_text(&columns[SESSION_DEVICE], i, text_of(device_names[visitor.device]));
+			store_set_value(&columns[SESSION_HEIGHT], i, Int32GetDatum(page->screen_height));
+		store_set_text(&columns[SESSION_USER_AGENT], i, visitor.user_agent);
+		store_set_text(&columns[SESSION_LANGUAGE], i, page->language);
+		store_set_text(&columns[SESSION_TIME_ZONE], i, page->time_zone);
+		store_set_text(&columns[SESSION_BROWSER], i, visitor.browser);
+		store_set_text(&columns[SESSION_BROWSER_VERSION], i, visitor.browser_version);
+		store_set_text(&columns[SESSION_SYSTEM], i, visitor.system);
+		store_set_text(&columns[SESSION_DEVICE], i, text_of(device_names[visitor.device]));
 		if (visitor.country[0] != '\0')
-			set_text(&columns[SESSION_COUNTRY], i, (Text){visitor.country, COUNTRY_LENGTH});
-		set_value(&columns[SESSION_ROBOT], i, BoolGetDatum(robots[first[i]]));
+			store_set_text(&columns[SESSION_COUNTRY], i, (Text){visitor.country, COUNTRY_LENGTH});
+		store_set_value(&columns[SESSION_ROBOT], i, BoolGetDatum(robots[first[i]]));
 	}
-	argument = make_records(columns, SESSION_COLUMN_COUNT, count);
+	argument = store_records(columns, SESSION_COLUMN_COUNT, count);
 	store_execute(&sessions_plan, sessions_query, 1, &type, &argument);
 }
 
@@ -354,105 +293,116 @@ set_view(Column *columns, uint32_t i, const ViewRow *row)
 {
 	const PageDescription *page = &row->texts->page;
 
-	set_value(&columns[VIEW_ID], i, PointerGetDatum(row->view.bytes));
-	set_value(&columns[VIEW_SESSION], i, PointerGetDatum(row->session.bytes));
-	set_value(&columns[VIEW_STARTED], i, TimestampTzGetDatum(timestamp_of(row->started_at)));
+	store_set_value(&columns[VIEW_ID], i, PointerGetDatum(row->view.bytes));
+	store_set_value(&columns[VIEW_SESSION], i, PointerGetDatum(row->session.bytes));
+	store_set_value(&columns[VIEW_STARTED], i, TimestampTzGetDatum(timestamp_of(row->started_at)));
 	if (row->ended_at != 0)
-		set_value(&columns[VIEW_ENDED], i, TimestampTzGetDatum(timestamp_of(row->ended_at)));
-	set_value(&columns[VIEW_REVISION], i, Int64GetDatum(row->revision));
-	set_value(&columns[VIEW_ENGAGEMENT], i, Int32GetDatum(row->engagement));
-	set_value(&columns[VIEW_FOCUSED], i, Int32GetDatum(row->focused));
-	set_value(&columns[VIEW_ACTIVE], i, Int32GetDatum(row->active));
-	set_value(&columns[VIEW_NAVIGATION], i, Int16GetDatum(page->navigation));
-	set_value(&columns[VIEW_REASON], i, Int16GetDatum(row->reason));
+		store_set_value(&columns[VIEW_ENDED], i, TimestampTzGetDatum(timestamp_of(row->ended_at)));
+	store_set_value(&columns[VIEW_REVISION], i, Int64GetDatum(row->revision));
+	store_set_value(&columns[VIEW_ENGAGEMENT], i, Int32GetDatum(row->engagement));
+	store_set_value(&columns[VIEW_FOCUSED], i, Int32GetDatum(row->focused));
+	store_set_value(&columns[VIEW_ACTIVE], i, Int32GetDatum(row->active));
+	store_set_value(&columns[VIEW_NAVIGATION], i, Int16GetDatum(page->navigation));
+	store_set_value(&columns[VIEW_REASON], i, Int16GetDatum(row->reason));
 	if (row->scroll >= 0)
-		set_value(&columns[VIEW_SCROLL], i, Int16GetDatum(row->scroll));
-	set_value(&columns[VIEW_SITE], i, text_datum(page->site.data, page->site.length));
-	set_value(&columns[VIEW_PATH], i, text_datum(page->path.data, page->path.length));
-	set_text(&columns[VIEW_NAME], i, page->name);
-	set_text(&columns[VIEW_QUERY], i, page->query);
-	set_text(&columns[VIEW_TITLE], i, page->title);
-	set_text(&columns[VIEW_REFERRER], i, page->referrer);
+		store_set_value(&columns[VIEW_SCROLL], i, Int16GetDatum(row->scroll));
+	store_set_value(&columns[VIEW_SITE], i, text_datum(page->site.data, page->site.length));
+	store_set_value(&columns[VIEW_PATH], i, text_datum(page->path.data, page->path.length));
+	store_set_text(&columns[VIEW_NAME], i, page->name);
+	store_set_text(&columns[VIEW_QUERY], i, page->query);
+	store_set_text(&columns[VIEW_TITLE], i, page->title);
+	store_set_text(&columns[VIEW_REFERRER], i, page->referrer);
 	if (page->property_count > 0)
-		set_value(&columns[VIEW_PROPS], i, properties_datum(page));
+		store_set_value(&columns[VIEW_PROPS], i, properties_datum(page));
 }
 
-/* Whether any row of a month began before the end of the roll-ups. */
-static bool
-is_rolled_up(const Batch *batch, WallMillis from, WallMillis until)
-{
-	for (uint32_t i = 0; i < batch->count; i++)
-	{
-		WallMillis started_at = batch->rows[i]->started_at;
-
-		if (started_at >= from && started_at < until &&
-			timestamp_of(started_at) < batch->rollups.until)
-			return true;
-	}
-	return false;
-}
-
-/* Upserts the batch's rows of one month into its leaf. */
+/* Upserts views of one month into its leaf. */
 static void
-write_leaf(const Batch *batch, const BatchLeaf *leaf)
+write_views(const RollupHold *rollups, Oid leaf, const ViewRow **rows, uint32_t count)
 {
-	WallMillis	from = month_start(leaf->year, leaf->month);
-	WallMillis	until = month_start(leaf->year + leaf->month / 12, leaf->month % 12 + 1);
-	Column	   *columns = make_columns(view_types, VIEW_COLUMN_COUNT, batch->count);
+	Column	   *columns = store_columns(view_types, VIEW_COLUMN_COUNT, count);
 	Oid			types[] = {RECORDARRAYOID, INT4OID};
 	Datum		arguments[2];
-	SPIPlanPtr *plan = leaf_plan(leaf->leaf);
-	uint32_t	count = 0;
+	SPIPlanPtr *plan = leaf_plan(leaf);
+	bool		rolled_up = false; /* whether any began before the end of the roll-ups */
+
+	for (uint32_t i = 0; i < count; i++)
+	{
+		set_view(columns, i, rows[i]);
+		rolled_up |= timestamp_of(rows[i]->started_at) < rollups->until;
+	}
+	arguments[0] = store_records(columns, VIEW_COLUMN_COUNT, count);
+	arguments[1] = Int32GetDatum(store_collector());
+	if (rolled_up)
+		store_keep_for_rollups(rollups, leaf, arguments[0]);
+	store_execute(plan, *plan != NULL ? NULL : psprintf(view_query, get_rel_name(leaf)), 2, types,
+				  arguments);
+}
+
+/* Writes the batch's rows of one month into its leaves. */
+static void
+write_month(const Batch *batch, const BatchMonth *month)
+{
+	WallMillis		from = month_start(month->year, month->month);
+	WallMillis		until = month_start(month->year + month->month / 12, month->month % 12 + 1);
+	const ViewRow **views = palloc_array(const ViewRow *, batch->count);
+	const ViewRow **events = palloc_array(const ViewRow *, batch->count);
+	uint32_t		view_count = 0;
+	uint32_t		event_count = 0;
 
 	for (uint32_t i = 0; i < batch->count; i++)
 	{
 		const ViewRow *row = batch->rows[i];
 
-		if (row->started_at >= from && row->started_at < until)
-			set_view(columns, count++, row);
+		if (row->started_at < from || row->started_at >= until)
+			continue;
+		if (revision_is_event(row->revision))
+			events[event_count++] = row;
+		else
+			views[view_count++] = row;
 	}
-	arguments[0] = make_records(columns, VIEW_COLUMN_COUNT, count);
-	arguments[1] = Int32GetDatum(store_collector());
-	if (is_rolled_up(batch, from, until))
-		store_keep_for_rollups(&batch->rollups, leaf->leaf, arguments[0]);
-	store_execute(plan, *plan != NULL ? NULL : psprintf(view_query, get_rel_name(leaf->leaf)), 2,
-				  types, arguments);
+	if (view_count > 0)
+		write_views(&batch->rollups, month->leaves.views, views, view_count);
+	if (event_count > 0)
+		store_events(leaf_plan(month->leaves.events), month->leaves.events, events, event_count);
 }
 
 /*
- * The leaves of a batch, returns how many; 0 if one is missing, which the batch
+ * The months of a batch, returns how many; 0 if a leaf is missing, which the batch
  * then says.  Raises if a row's month is not kept, or for too many months.
  */
 static int
-find_leaves(Batch *batch, BatchLeaf leaves[LEAF_PLAN_COUNT])
+find_months(Batch *batch, BatchMonth months[MONTH_COUNT])
 {
 	int count = 0;
 
 	for (uint32_t i = 0; i < batch->count; i++)
 	{
-		BatchLeaf found;
-		int		  l = 0;
+		BatchMonth found;
+		int		   m = 0;
+		bool	   there;
 
 		month_of(batch->rows[i]->started_at, &found.year, &found.month);
-		while (l < count && (leaves[l].year != found.year || leaves[l].month != found.month))
-			l++;
-		if (l < count)
+		while (m < count && (months[m].year != found.year || months[m].month != found.month))
+			m++;
+		if (m < count)
 			continue;
 
-		found.leaf = store_find_leaf(found.year, found.month);
-		if (count == LEAF_PLAN_COUNT ||
-			(!OidIsValid(found.leaf) &&
-			 !store_month_is_wanted(found.year, found.month, clock_wall())))
+		there = store_find_leaves(found.year, found.month, &found.leaves);
+		if (count == MONTH_COUNT ||
+			(!there && !store_month_is_wanted(found.year, found.month, clock_wall())))
 			ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-					errmsg("view began in a month that is not kept"));
-		if (!OidIsValid(found.leaf))
+					errmsg("%s in a month that is not kept",
+						   revision_is_event(batch->rows[i]->revision) ? "event happened"
+																	   : "view began"));
+		if (!there)
 		{
 			batch->leaf_missing = true;
 			batch->missing_year = found.year;
 			batch->missing_month = found.month;
 			return 0;
 		}
-		leaves[count++] = found;
+		months[count++] = found;
 	}
 	return count;
 }
@@ -473,20 +423,20 @@ store_keep_forgetters_out(void)
 static void
 write_body(void *context)
 {
-	Batch	 *batch = context;
-	BatchLeaf leaves[LEAF_PLAN_COUNT];
-	int		  leaf_count;
+	Batch	  *batch = context;
+	BatchMonth months[MONTH_COUNT];
+	int		   month_count;
 
 	batch->leaf_missing = false;
-	leaf_count = find_leaves(batch, leaves);
-	if (leaf_count == 0)
+	month_count = find_months(batch, months);
+	if (month_count == 0)
 		return;
 
 	store_keep_forgetters_out();
 	store_hold_rollups(&batch->rollups);
 	write_sessions(batch);
-	for (int l = 0; l < leaf_count; l++)
-		write_leaf(batch, &leaves[l]);
+	for (int m = 0; m < month_count; m++)
+		write_month(batch, &months[m]);
 }
 
 /* --- the batch -------------------------------------------------------------- */
@@ -500,7 +450,7 @@ write_once(Batch *batch, StoreFailure *failure)
 {
 	StoreResult result;
 
-	for (int attempt = 0; attempt <= LEAF_PLAN_COUNT; attempt++)
+	for (int attempt = 0; attempt <= MONTH_COUNT; attempt++)
 	{
 		result = store_transact("storing page views", write_body, batch, failure);
 		if (result != STORE_OK || !batch->leaf_missing)

@@ -122,8 +122,12 @@ find_missing_body(void *context)
 	MissingLeaves *leaves = context;
 
 	for (int i = 0; i < (int) lengthof(leaves->months); i++)
+	{
+		MonthLeaves found;
+
 		leaves->missing[i] =
-			!OidIsValid(store_find_leaf(leaves->months[i].year, leaves->months[i].month));
+			!store_find_leaves(leaves->months[i].year, leaves->months[i].month, &found);
+	}
 }
 
 StoreResult
@@ -260,14 +264,19 @@ latest_body(void *context)
 	bool	null;
 
 	store_execute(&latest_plan,
-				  "SELECT v.started_at FROM pageviews.views AS v "
+				  "SELECT max(l.at) FROM ("
+				  "(SELECT v.started_at FROM pageviews.views AS v "
 				  "WHERE v.collector = $1 AND v.started_at > $2 AND v.started_at < $3"
-				  " AND v.view_id > $4 AND v.view_id < $5 ORDER BY v.view_id DESC LIMIT 1",
+				  " AND v.view_id > $4 AND v.view_id < $5 ORDER BY v.view_id DESC LIMIT 1)"
+				  " UNION ALL "
+				  "(SELECT e.occurred_at FROM pageviews.events AS e "
+				  "WHERE e.collector = $1 AND e.occurred_at > $2 AND e.occurred_at < $3"
+				  " AND e.event_id > $4 AND e.event_id < $5 ORDER BY e.event_id DESC LIMIT 1)"
+				  ") AS l (at)",
 				  lengthof(types), types, arguments);
-	if (SPI_processed == 0)
-		return;
 	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
-	latest->found = wall_of(DatumGetTimestampTz(found));
+	if (!null)
+		latest->found = wall_of(DatumGetTimestampTz(found));
 }
 
 StoreResult

@@ -77,7 +77,7 @@ typedef struct ConnectionRef
 	ConnectionId connection; /* 0: nobody */
 } ConnectionRef;
 
-/* One version of one row of pageviews.views, as it is to be stored. */
+/* One version of one row of pageviews.views, or a row of pageviews.events, as it is to be stored. */
 typedef struct ViewRow
 {
 	Uuid		  view;
@@ -94,10 +94,26 @@ typedef struct ViewRow
 	ConnectionRef reply_to; /* who is told that it is stored */
 
 	/* Not stored: what the view needs if it comes back while its row waits. */
-	Figures reported;
+	union
+	{
+		Figures reported;
+		Uuid	during; /* of an event, and stored: the view in which it happened, or nil */
+	};
 	int32_t gap_credit;
 	Micros	origin;
 } ViewRow;
+
+/*
+ * An event waits as a row too: `view` is its own id, started_at its time, the texts' page
+ * where it happened, with its name and properties.  It has one version, for ever.
+ */
+#define EVENT_REVISION (EVENT_NUMBER * 4 + (int64_t) RANK_ENDED)
+
+static inline bool
+revision_is_event(int64_t revision)
+{
+	return revision == EVENT_REVISION;
+}
 
 static inline int32_t
 view_row_n(const ViewRow *row)

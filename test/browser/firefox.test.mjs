@@ -51,6 +51,17 @@ it.measured("Firefox's last word arrives", async () => {
     const [row] = await it.compare("Firefox, navigation", "/away/page");
     assert.equal(row.end_reason, "closed");
     assert.ok(it.site.requests.includes("POST /_view/note"));
+    // What the page told of as it left went with the note, or on the socket, or both.
+    await until("the event", async () => {
+      const events = await it.cluster.query(
+        `SELECT name, props FROM pageviews.events WHERE view_id = '${row.view_id}'`,
+      );
+      if (events.length === 0) return false;
+      assert.deepEqual(events, [
+        { name: "leaving", props: { to: "/plain/after" } },
+      ]);
+      return true;
+    });
     const [agent] = await it.cluster.query(
       `SELECT browser, system, device FROM pageviews.sessions WHERE session_id = '${row.session_id}'`,
     );

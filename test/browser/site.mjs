@@ -88,7 +88,10 @@ export class Site {
     if (kind === "away")
       extra = `<script src="/away.js" data-to="/plain/after"></script>`;
     if (kind === "speculating") {
-      const next = url.pathname.replace("/speculating/page", "/plain/prerendered");
+      const next = url.pathname.replace(
+        "/speculating/page",
+        "/plain/prerendered",
+      );
       extra = `<script type="speculationrules">
         {"prerender": [{"urls": ["${next}"], "eagerness": "immediate"}]}
       </script>
@@ -97,7 +100,10 @@ export class Site {
     if (url.pathname === "/away.js") {
       response.setHeader("Content-Type", "text/javascript");
       response.end(
-        `setTimeout((to) => location.assign(to), 2000, document.currentScript.dataset.to);`,
+        `setTimeout((to) => {
+          window.pageviews?.event("leaving", { to });
+          location.assign(to);
+        }, 2000, document.currentScript.dataset.to);`,
       );
       return;
     }

@@ -47,16 +47,18 @@ check_believed(MessageVerdict verdict, const ViewMessage *message, const Message
 	static Event   decoded;
 	size_t		   length;
 
-	FUZZ_CHECK(verdict >= MESSAGE_GOOD && verdict <= MESSAGE_BAD_PROPS);
+	FUZZ_CHECK(verdict >= MESSAGE_GOOD && verdict <= MESSAGE_BAD_NAME);
 	if (verdict == MESSAGE_BAD)
 		return;
-	FUZZ_CHECK(message->n >= 1 && uuid_is_v7(&message->view));
+	FUZZ_CHECK(uuid_is_v7(&message->view));
+	FUZZ_CHECK((message->kind == MESSAGE_EVENT) == (message->n == EVENT_NUMBER) && message->n >= 0);
 	if (verdict != MESSAGE_GOOD)
 		return;
 	if (message->described)
 	{
 		check_page(&message->page);
 		FUZZ_CHECK(text_equal(message->page.site, rules->site));
+		FUZZ_CHECK(message->kind != MESSAGE_EVENT || message->page.name.length > 0);
 	}
 	memset(&event, 0, sizeof event);
 	event.type = EVENT_MESSAGE;

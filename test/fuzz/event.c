@@ -27,7 +27,9 @@ check_event(const Event *event)
 			break;
 		case EVENT_MESSAGE:
 			FUZZ_CHECK(event->u.message.covered >= 0);
-			FUZZ_CHECK(event->u.message.view.n >= 1);
+			FUZZ_CHECK(event->u.message.view.n >= 1 ||
+					   (event->u.message.view.kind == MESSAGE_EVENT &&
+						event->u.message.view.n == EVENT_NUMBER));
 			if (event->u.message.view.described)
 			{
 				FUZZ_CHECK(event->u.message.view.page.property_count <= PROPERTY_COUNT_LIMIT);

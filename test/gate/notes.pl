@@ -18,6 +18,14 @@ sub padded
 	return $body . ' ' x ($length - length $body);
 }
 
+# An event of no view, with these fields.
+sub event
+{
+	my (%o) = @_;
+
+	return { type => 'event', event => Pageviews::Client::uuid(), url => $gate->ends(1)->[0]{url}, %o };
+}
+
 # Views that were reported on a path.
 sub heard
 {
@@ -42,10 +50,16 @@ $gate->refuses(
 		$gate->note('[{"a":[{}' . ',{}' x 20000 . ']},' . substr JSON::PP->new->utf8->encode($gate->ends(1, name => 'spared')), 1), 204
 	],
 	[ 'a page of another site costs only itself', $gate->note([ { %{ $gate->ends(1)->[0] }, url => 'http://other.example/' }, @{ $gate->ends(1) } ]), 204 ],
+	[ 'an event is taken', $gate->note([ event(name => 'happened') ]), 204 ],
+	[ 'events that are none, or refused, cost only themselves',
+		$gate->note([ event(name => ''), event(name => 1), event(name => 'x', props => [1]), event(name => 'x', event => 'x'), event(name => 'behind') ]), 204 ],
 	[ 'the same view twice is answered', $gate->note([ ($gate->ends(1)->[0]) x 2 ]), 204 ]);
 is(scalar(() = $gate->reports =~ /^message .* name=sixteen /mg), 16, 'each of the 16 is heard');
 is(scalar(() = $gate->reports =~ /^message .* name=spared /mg), 1, 'who comes behind one that takes too much is heard');
 is(scalar(() = $gate->reports =~ /^message .* name=seventeen /mg), 0, 'of the 17 none');
+is(scalar(() = $gate->reports =~ /^message .* name=happened /mg), 1, 'an event is heard');
+is(scalar(() = $gate->reports =~ /^message .* name=behind /mg), 1, '... and one behind those that are none');
+is(scalar(() = $gate->reports =~ /^message .* name=x /mg), 0, '... of which none is');
 
 # --- what is refused -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ my $visitor = $old->visitor;
 my $first_cookie = $visitor->cookie;
 my $closed = $visitor->begin('/closed', props => { plan => 'pro' });
 
+$visitor->tell($visitor->event($closed, 'signup', props => { plan => 'pro' }));
 $visitor->end_view($closed, visible => 1234);
 $old->safe_psql('postgres', 'SELECT pageviews.rotate_cookie_key()');
 Pageviews::Cluster::eventually('the new key signs', 60, sub {
@@ -40,6 +41,7 @@ command_ok([ 'pg_dump', '-d', $old->connstr('postgres'), '-Fc', '-f', $file ], '
 
 my $digest = q{
 SELECT (SELECT count(*) || ' ' || sum(engagement_ms) || ' ' || count(ended_at) FROM pageviews.views),
+	   (SELECT string_agg(event_id || name || props, ' ' ORDER BY event_id) FROM pageviews.events),
 	   (SELECT count(*) FROM pageviews.sessions),
 	   (SELECT md5(string_agg(key_id || encode(secret, 'hex'), ' ' ORDER BY key_id)) FROM pageviews.cookie_keys)};
 my $expected = $old->value($digest);

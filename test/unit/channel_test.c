@@ -70,6 +70,48 @@ TEST(a_message_survives_the_channel)
 	CHECK(got.u.message.view.page.properties[1].number == 9.5);
 }
 
+/* The same page, as what happened on it. */
+static Event
+example_event(void)
+{
+	Event		 event = example_message();
+	ViewMessage *message = &event.u.message.view;
+	Uuid		 view = message->view;
+
+	memset(message, 0, offsetof(ViewMessage, page));
+	message->kind = MESSAGE_EVENT;
+	message->view = view;
+	message->view.bytes[15] = 1;
+	message->n = EVENT_NUMBER;
+	message->during = view;
+	message->described = true;
+	message->page.name = text_of("signup");
+	return event;
+}
+
+TEST(an_event_survives_the_channel_and_costs_views_nothing)
+{
+	Event	sent = example_event();
+	Event	view = example_message();
+	Event	got;
+	uint8_t body[EVENT_LIMIT];
+	size_t	length = event_encode(&sent, body, sizeof body);
+
+	REQUIRE(length > 0);
+	REQUIRE(event_decode(body, length, &got));
+	CHECK_INT(got.u.message.view.kind, MESSAGE_EVENT);
+	CHECK_INT(got.u.message.view.n, EVENT_NUMBER);
+	CHECK(uuid_equal(&got.u.message.view.during, &sent.u.message.view.during));
+	CHECK(uuid_equal(&got.u.message.view.view, &sent.u.message.view.view));
+	CHECK(text_equal(got.u.message.view.page.name, text_of("signup")));
+	CHECK_INT(got.u.message.view.page.property_count, 3);
+	for (size_t cut = 0; cut < length; cut++)
+		CHECK(!event_decode(body, cut, &got));
+
+	/* A view's record is what it was before there were events. */
+	CHECK_INT(event_encode(&view, body, sizeof body), 160);
+}
+
 TEST(a_record_cut_anywhere_is_refused)
 {
 	Event	sent = example_message();
@@ -123,6 +165,19 @@ TEST(a_lying_listener_is_found_out)
 	} while (0)
 
 	CHECK(accepted(&event));
+	event = example_event();
+	CHECK(accepted(&event));
+	for (int lie = 0; lie < 3; lie++)
+	{
+		event = example_event();
+		if (lie == 0)
+			view->view.bytes[6] = 0x4b;
+		else if (lie == 1)
+			view->during.bytes[6] = 0x4b;
+		else
+			view->page.name.length = 0;
+		CHECK(!accepted(&event));
+	}
 	LIE(view->kind = 0);
 	LIE(view->kind = 9);
 	LIE(view->n = 0);
@@ -388,6 +443,7 @@ main(int argc, char **argv)
 {
 	unit_start(argc, argv);
 	RUN(a_message_survives_the_channel);
+	RUN(an_event_survives_the_channel_and_costs_views_nothing);
 	RUN(a_record_cut_anywhere_is_refused);
 	RUN(what_does_not_fit_is_not_sent);
 	RUN(a_lying_listener_is_found_out);

@@ -101,6 +101,47 @@ TEST(a_state_and_an_end_are_understood)
 	CHECK(message.described);
 }
 
+#define EVENT_ID "\"event\":\"01a207cb-2609-7c60-ba3d-e23a7847108e\""
+#define AN_EVENT "{\"type\":\"event\"," EVENT_ID ",\"url\":\"https://example.com/a?utm_id=1&x=2\""
+
+TEST(an_event_has_an_id_of_its_own_and_a_name)
+{
+	Uuid id;
+	Uuid view;
+
+	REQUIRE(uuid_parse("01a207cb-2609-7c60-ba3d-e23a7847108e", 36, &id));
+	REQUIRE(uuid_parse("01a207cb-2609-7c60-ba3d-e23a7847108d", 36, &view));
+	CHECK_INT(
+		parse(AN_EVENT "," VIEW ",\"name\":\"sign\\nup\",\"props\":{\"plan\":\"pro\"},\"n\":-3}"),
+		MESSAGE_GOOD);
+	CHECK_INT(message.kind, MESSAGE_EVENT);
+	CHECK_INT(message.n, EVENT_NUMBER);
+	CHECK(uuid_equal(&message.view, &id) && uuid_equal(&message.during, &view));
+	CHECK(message.described);
+	CHECK_TEXT(message.page.name, "sign up");
+	CHECK_TEXT(message.page.path, "/a");
+	CHECK_INT(message.page.property_count, 1);
+
+	/* Of no view. */
+	CHECK_INT(parse(AN_EVENT ",\"name\":\"x\",\"view\":null}"), MESSAGE_GOOD);
+	CHECK(uuid_is_nil(&message.during));
+
+	/* What is refused by its id, and what is no message at all. */
+	CHECK_INT(parse(AN_EVENT "}"), MESSAGE_BAD_NAME);
+	CHECK_INT(parse(AN_EVENT ",\"name\":\"\"}"), MESSAGE_BAD_NAME);
+	CHECK_INT(parse(AN_EVENT ",\"name\":\"x\",\"props\":[]}"), MESSAGE_BAD_PROPS);
+	CHECK_INT(parse("{\"type\":\"event\"," EVENT_ID ",\"url\":\"https://other.example/\"}"),
+			  MESSAGE_WRONG_SITE);
+	CHECK(uuid_equal(&message.view, &id));
+	CHECK_INT(message.n, EVENT_NUMBER);
+	CHECK_INT(parse(AN_EVENT ",\"name\":7}"), MESSAGE_BAD);
+	CHECK_INT(parse(AN_EVENT ",\"name\":\"x\",\"view\":\"y\"}"), MESSAGE_BAD);
+	CHECK_INT(parse("{\"type\":\"event\"," EVENT_ID ",\"name\":\"x\"}"), MESSAGE_BAD);
+	CHECK_INT(
+		parse("{\"type\":\"event\"," VIEW ",\"name\":\"x\",\"url\":\"https://example.com/\"}"),
+		MESSAGE_BAD);
+}
+
 TEST(what_is_no_message_is_bad)
 {
 	static const char *const bad[] = {
@@ -472,6 +513,12 @@ TEST(replies_are_what_the_wire_says)
 	CHECK_STRING(out,
 				 "{\"type\":\"refused\",\"view\":\"01a207cb-2609-7c60-ba3d-e23a7847108d\",\"n\":1,"
 				 "\"code\":\"clock\",\"message\":\"late\",\"now\":1795400000000}");
+	CHECK(reply_stored(out, sizeof out, &view, EVENT_NUMBER) > 0);
+	CHECK_STRING(out, "{\"type\":\"stored\",\"event\":\"01a207cb-2609-7c60-ba3d-e23a7847108d\"}");
+	CHECK(reply_refused(out, sizeof out, &view, EVENT_NUMBER, text_of("busy"), text_of("later"),
+						0) > 0);
+	CHECK_STRING(out, "{\"type\":\"refused\",\"event\":\"01a207cb-2609-7c60-ba3d-e23a7847108d\","
+					  "\"code\":\"busy\",\"message\":\"later\"}");
 	CHECK(reply_error(out, sizeof out, text_of("busy"), text_of("later")) > 0);
 	CHECK_STRING(out, "{\"type\":\"error\",\"code\":\"busy\",\"message\":\"later\"}");
 	CHECK_INT(reply_hello(out, 10, 1, 1), 0);
@@ -498,6 +545,7 @@ main(int argc, char **argv)
 	unit_start(argc, argv);
 	RUN(a_view_brings_its_page);
 	RUN(a_state_and_an_end_are_understood);
+	RUN(an_event_has_an_id_of_its_own_and_a_name);
 	RUN(what_is_no_message_is_bad);
 	RUN(figures_are_rounded_down_and_capped_and_never_negative);
 	RUN(a_page_cannot_speak_for_another_site);

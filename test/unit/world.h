@@ -99,6 +99,8 @@ world_check_conservation(void)
 
 	CHECK_INT(c.announced,
 			  c.stored + c.rejected + c.open + c.lost + c.queued + c.refused + c.dropped);
+	CHECK_INT(c.events_taken,
+			  c.events_stored + c.events_rejected + c.events_queued + c.events_dropped);
 }
 
 /* Every test ends with this: the counts must add up. */
@@ -295,6 +297,23 @@ a_leftover(Uuid view, int32_t n, int32_t visible)
 
 	message.described = true;
 	message.page = a_page("/leftover");
+	return message;
+}
+
+/* Something that happened in a view, whose id is what it is stored by. */
+static inline ViewMessage
+an_event(Uuid event, Uuid view)
+{
+	ViewMessage message;
+
+	memset(&message, 0, sizeof message);
+	message.kind = MESSAGE_EVENT;
+	message.view = event;
+	message.n = EVENT_NUMBER;
+	message.during = view;
+	message.described = true;
+	message.page = a_page("/page");
+	message.page.name = text_of("signup");
 	return message;
 }
 

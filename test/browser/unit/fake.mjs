@@ -146,7 +146,7 @@ export class Tab {
       final: {}, // ids of views that were rejected, and when the page heard it
     });
     const listeners = {};
-    this.watchers = []; // of paints
+    this.watchers = []; // of the next frame
     const listen = (type, listener) =>
       (listeners[type] = listeners[type] ?? []).push(listener);
     this.url = new URL(address);
@@ -190,16 +190,11 @@ export class Tab {
             "visibility-state": tab.changes ?? [],
           })[type],
       },
-      PerformanceObserver: class {
-        constructor(run) {
-          this.run = run;
-        }
-        observe() {
-          if (tab.slow) tab.watchers.push(this.run);
-          else if (!tab.hidden) this.run();
-        }
+      requestAnimationFrame: (run) => {
+        if (tab.slow) tab.watchers.push(guarded(run));
+        else if (!tab.hidden) guarded(run)();
       },
-      setTimeout: (run, delay) => browser.at(delay, guarded(run), owner),
+      setTimeout: (run, delay = 0) => browser.at(delay, guarded(run), owner),
       setInterval: (run, delay) =>
         browser.at(delay, guarded(run), owner, delay),
       clearTimeout: (id) => browser.cancel(id),

@@ -1,6 +1,8 @@
 // The server of the browser that tests own (fake.mjs): it speaks the wire as the
 // listener and the worker do, strictly, and keeps what they would store.
 
+import { check } from "./wire.mjs";
+
 export const LATENCY = 5; // ms, one way
 export const COMMIT = 100; // ms from an end to its `stored`
 const SLACK = 5000;
@@ -12,7 +14,9 @@ export class Server {
   silent = false; // takes everything, answers nothing, closes nothing
   views = new Map(); // in the worker's memory
   rows = new Map(); // committed
+  events = new Map(); // committed, by id
   sockets = new Set();
+  lives = 0; // how often it died
   heard = []; // every message, for tests that look at the wire
   notes = [];
   refusals = {}; // view id -> code, to be refused once
@@ -93,6 +97,7 @@ export class Server {
 
   stop() {
     this.up = false;
+    this.lives++;
     for (const socket of [...this.sockets]) this.drop(socket);
   }
 
@@ -108,43 +113,12 @@ export class Server {
     this.browser.at(LATENCY, () => {
       if (socket.readyState !== 1 || socket.owner.frozen) return;
       if (message.code === "rejected")
-        socket.owner.final[message.view] = this.browser.time;
+        socket.owner.final[message.view] = {
+          at: this.browser.time,
+          n: message.n,
+        };
       socket.onmessage?.({ data: JSON.stringify(message) });
     });
-  }
-
-  // The checks that the listener makes.
-  check(message) {
-    const bad = (why) => {
-      throw new Error(`${why}: ${JSON.stringify(message)}`);
-    };
-    if (!["view", "state", "end"].includes(message.type)) bad("type");
-    if (!["hidden", "visible", "focused"].includes(message.state)) bad("state");
-    if (
-      !/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(
-        message.view,
-      )
-    )
-      bad("view");
-    if (!Number.isInteger(message.n) || message.n < 1) bad("n");
-    for (const figure of ["visible", "focused", "active", "elapsed", "gap"])
-      if (!(message[figure] >= 0)) bad(figure);
-    if (!(message.scroll >= 0 && message.scroll <= 100)) bad("scroll");
-    if (
-      message.active > message.focused ||
-      message.focused > message.visible ||
-      message.visible > message.elapsed
-    )
-      bad("order of figures");
-    if (
-      message.type === "end" &&
-      !["closed", "navigated"].includes(message.reason)
-    )
-      bad("reason");
-    if (message.type === "view" || message.url) {
-      if (!/^https?:/.test(message.url)) bad("url");
-      if (message.props && Object.keys(message.props).length > 16) bad("props");
-    }
   }
 
   receive(socket, text, sent) {
@@ -152,12 +126,20 @@ export class Server {
     if (socket.dead || !this.up) return;
     if (Buffer.byteLength(text) > 4096) throw new Error("message too long");
     const message = JSON.parse(text);
-    this.check(message);
-    if (this.browser.time > socket.owner.final[message.view] + LATENCY)
+    check(message);
+    // Unless another tab, which had not heard of it, left a newer record behind.
+    const final = socket.owner.final[message.view];
+    if (
+      this.browser.time > final?.at + LATENCY &&
+      !(message.type === "end" && message.n > final.n)
+    )
       throw new Error(`refused for good, and said again: ${text}`);
     this.heard.push({ ...message, socket, sent });
-    const answer = (more) =>
-      this.answer(socket, { view: message.view, n: message.n, ...more });
+    const about =
+      message.type === "event"
+        ? { event: message.event }
+        : { view: message.view, n: message.n };
+    const answer = (more) => this.answer(socket, { ...about, ...more });
     const code = this.judge(message, socket, answer);
     if (code)
       answer({
@@ -176,7 +158,7 @@ export class Server {
       throw new Error("note too long");
     this.notes.push({ to, messages });
     for (const message of messages) {
-      this.check(message);
+      check(message);
       this.judge(message, undefined, () => {});
     }
     return true;
@@ -184,6 +166,7 @@ export class Server {
 
   // What the worker does with a message; the code of a refusal, or nothing.
   judge(message, socket, answer) {
+    if (message.type === "event") return this.take(message, answer);
     const stored = () =>
       this.browser.at(COMMIT, () => {
         if (this.views.get(view.id) !== view) return; // died before it could
@@ -235,6 +218,25 @@ export class Server {
       view.reason = message.reason;
       stored();
     } else view.socket = socket;
+    return undefined;
+  }
+
+  // What the worker does with an event: there is one version, and one row.
+  take(message, answer) {
+    const { event } = message;
+    const code = this.refusals[event];
+    delete this.refusals[event];
+    if (code) return code;
+    if (!message.name) return "bad_name";
+    const happened = parseInt(event.replace("-", "").slice(0, 12), 16);
+    if (happened > this.now() + 3e5 || happened < this.now() - 7 * 864e5)
+      return "clock";
+    const life = this.lives;
+    this.browser.at(COMMIT, () => {
+      if (!this.up || this.lives !== life) return; // died before it could
+      if (!this.events.has(event)) this.events.set(event, message);
+      answer({ type: "stored" });
+    });
     return undefined;
   }
 

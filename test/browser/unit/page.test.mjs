@@ -204,7 +204,11 @@ both("the script twice is one tracker", (browser, server) => {
   const { view } = tab.window.pageviews;
   const { load } = tab;
   assert.equal(typeof view, "function");
-  assert.deepEqual(Object.keys(tab.window.pageviews), ["view", "consent"]);
+  assert.deepEqual(Object.keys(tab.window.pageviews), [
+    "view",
+    "event",
+    "consent",
+  ]);
   void load;
   assert.equal(server.heard.length, 1);
 });

@@ -466,6 +466,30 @@ sub say_view
 	return $self->expect(type => 'ack', view => $view->{view}, n => $message->{n});
 }
 
+# Fields of an event of a view (undef: of none), to be sent as they are.
+sub event
+{
+	my ($self, $view, $name, %o) = @_;
+
+	return {
+		type => 'event',
+		event => uuid(),
+		($view ? (view => $view->{view}) : ()),
+		url => $view ? $view->{page}{url} : "$self->{origin}/",
+		name => $name,
+		%o
+	};
+}
+
+# Tells of an event and waits until it is stored.
+sub tell
+{
+	my ($self, $event) = @_;
+
+	$self->send_message($event);
+	return $self->expect(type => 'stored', event => $event->{event});
+}
+
 # Ends a view and waits until it is stored.
 sub end_view
 {
