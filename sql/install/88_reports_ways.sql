@@ -82,7 +82,7 @@ COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, in
 
 CREATE FUNCTION pageviews.funnel_steps(path text, steps text[])
 RETURNS integer
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20
 AS 'MODULE_PATHNAME', 'pageviews_funnel_steps';
 COMMENT ON FUNCTION pageviews.funnel_steps(text, text[]) IS 'which of the steps of a funnel a page is: a bit for each, the lowest for the first';
 
@@ -122,7 +122,7 @@ BEGIN ATOMIC
 		SELECT r.depth, count(*) AS sessions
 		FROM (SELECT pageviews.funnel_depth(c.started_at, c.view_id, pageviews.funnel_steps(c.path, funnel.steps), funnel.within) AS depth
 			  FROM pageviews.chosen_views(funnel.since, funnel.until, funnel.site, funnel.filters) AS c
-			  WHERE pageviews.funnel_steps(c.path, funnel.steps) <> 0
+			  WHERE pageviews.funnel_steps(c.path, funnel.steps) > 0
 			  GROUP BY c.session_id) AS r
 		GROUP BY r.depth
 	), f AS (

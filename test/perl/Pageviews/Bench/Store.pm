@@ -36,13 +36,37 @@ EOT
 	return \%rates;
 }
 
+# Rolls up what is stored, on the same core; the seconds that it took.
+sub roll_up
+{
+	my ($node) = @_;
+
+	return $node->value(<<'EOT');
+CREATE TEMP TABLE clock AS SELECT clock_timestamp() AS started;
+SELECT FROM pageviews.roll_up(now() + interval '1 minute');
+SELECT extract(epoch FROM clock_timestamp() - started) FROM clock;
+EOT
+}
+
+# As if nothing had ever been stored.
+sub forget_all
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', <<'EOT');
+TRUNCATE pageviews.views, pageviews.sessions;
+TRUNCATE pageviews.rollups, pageviews.rollup_changes, pageviews.rollup_marks;
+UPDATE pageviews.rollup_state SET rolled_until = '-infinity', announced_until = '-infinity', days_until = '-infinity', months_until = '-infinity';
+EOT
+}
+
 section(
 	'store',
 	'rows a second: a listener with 15,000 open views dies, and all of them are stored',
 	sub {
 		my $views = 15000;
-		my $node = cluster('store', [SERVER_CORE], max_connections => 19500, conf => $timed, linger => '1s', checkpoint_interval => '10min', queue_size => 20000);
-		my (@rate, @copy, @both, @disk, @wal);
+		my $node = cluster('store', [SERVER_CORE], max_connections => 19500, conf => $timed, linger => '1s', checkpoint_interval => '10min', queue_size => 20000, rollup_delay => 0);
+		my (@rate, @with, @copy, @both, @disk, @wal);
 
 		for my $round (0 .. repeats())
 		{
@@ -63,12 +87,14 @@ EOT
 SELECT sum(pg_total_relation_size(oid)) / $views FROM pg_class
 WHERE relnamespace = 'pageviews'::regnamespace AND relkind = 'r' AND (relispartition OR relname = 'sessions')
 EOT
+			my $rolling = roll_up($node);
 			my $copy = copy_again($node);
 
-			$node->safe_psql('postgres', 'TRUNCATE pageviews.views, pageviews.sessions');
+			forget_all($node);
 			$node->wait_ready;
 			next if $round == 0;
 			push @rate, $rows / $seconds;
+			push @with, 1 / ($seconds / $rows + $rolling / $views);
 			push @disk, $disk;
 			push @wal, $wal;
 			push @copy, $copy->{views};
@@ -80,6 +106,10 @@ EOT
 			what => 'rows/s through the real path, a session each, against COPY into both tables',
 			measured => sprintf('%.0f/s', median(@rate)), reference => sprintf('%.0f/s', median(@both)),
 			ratio => median(@rate) / median(@both), goal => 'at least 0.6x', at_least => 0.6);
+		result(
+			what => 'the same, rolled up by the same core, against not rolled up',
+			measured => sprintf('%.0f/s', median(@with)), reference => sprintf('%.0f/s', median(@rate)),
+			ratio => median(@with) / median(@rate), goal => 'at least 0.6x', at_least => 0.6);
 		result(
 			what => 'the same, against COPY into pageviews.views alone',
 			measured => sprintf('%.0f/s', median(@rate)), reference => sprintf('%.0f/s', median(@copy)),
