@@ -84,6 +84,7 @@ my $node = Pageviews::Cluster->running(
 	max_connections_per_address => 0,
 	heartbeat => '1s',
 	linger => '1s',
+	rollup_delay => '1s',
 	checkpoint_interval => Pageviews::Faults::Verdict::CHECKPOINT . 'ms',
 	conf => "restart_after_crash = on\nmax_connections = 40\nlog_min_messages = log\n");
 my ($passed, $failed) = (0, 0);

@@ -234,7 +234,7 @@ sub listener_pids
 sub worker_pid
 {
 	my ($self) = @_;
-	my $pid = $self->value("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pageviews%'");
+	my $pid = $self->value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pageviews worker'");
 
 	return $pid || 0;
 }

@@ -25,6 +25,8 @@ INSERT INTO pageviews.views
 SELECT (json_populate_record(v, json_build_object('view_id', gen_random_uuid()))).*
 FROM pageviews.views AS v WHERE view_id = '<id>'
 EOT
+	# Once no mark is left that has it made again.
+	[ 'a pack that went', 'SELECT pageviews.roll_up(); DELETE FROM pageviews.rollups WHERE dimension = 0', undef, 'roll-ups: ' ],
 	# The worker's own books, between the worker and whoever reads them.
 	[ 'a view that the books lack', <<'EOT', undef, 'not every announced view is accounted for' ],
 ALTER VIEW pageviews.worker_stats RENAME TO true_stats;

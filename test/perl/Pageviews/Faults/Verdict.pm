@@ -10,6 +10,8 @@
 #						the row is there, a checkpoint's worth of time may be missing
 #	never heard of		a view that no answer reached, and whose visitor never came back
 #	foreign				a row that nobody announced
+#
+# And whether the reports that read roll-ups are those that read views.
 
 package Pageviews::Faults::Verdict;
 
@@ -53,6 +55,22 @@ sub held_by_lost_memory
 
 	return join ' OR ', 'false',
 	  map { sprintf "($born <= %d AND l.ended_at + %d >= %d)", $_->[1], SETTLED, $_->[0] } @{ $fault->{losses} // [] };
+}
+
+# What is wrong with the roll-ups, brought up to date; nothing if nothing is.  Beyond two
+# thousand visitors are estimated, within 2 %.
+sub rolled_up
+{
+	my ($node) = @_;
+	my $summary = q{SELECT views, visits, visitors FROM pageviews.summary('-infinity', 'infinity', filters => %s)};
+	my ($rolled, $raw) = map { sprintf $summary, $_ } 'NULL', "'{}'";
+
+	return split /\n/, $node->value(<<"EOT");
+SELECT FROM pageviews.roll_up();
+SELECT 'roll-ups: ' || to_json(rolled) || ', views: ' || to_json(raw) FROM ($rolled) AS rolled, ($raw) AS raw
+WHERE (rolled.views, rolled.visits) IS DISTINCT FROM (raw.views, raw.visits)
+	OR abs(rolled.visitors - raw.visitors) > CASE WHEN raw.visitors > 2000 THEN 0.02 * raw.visitors ELSE 0 END
+EOT
 }
 
 # Holds the latest ledger against the table: figures by name, `wrong` (a list of texts).
@@ -99,6 +117,8 @@ EOT
 	push @wrong, "$figure{refused} views were refused" if $figure{refused};
 	push @wrong, 'nobody came' if !$figure{views};
 	push @wrong, 'not every announced view is accounted for' if !eval { $node->conserved };
+	push @wrong, eval { grep { length } rolled_up($node) };
+	push @wrong, "the roll-ups could not be compared: $@" if $@;
 	return { %figure, wrong => \@wrong };
 }
 
