@@ -49,6 +49,7 @@ SELECT pageviews.count_visitors('\x0111');
 SELECT pageviews.count_visitors('\x01f1ff7f00');
 SELECT pageviews.count_visitors('\x010f2500');
 SELECT pageviews.count_visitors('\xffffffffffffffffffff01');
+SELECT pageviews.count_visitors('\x8310'::bytea || decode(repeat('00', 2049), 'hex'));
 SELECT * FROM pageviews.cells('{2024-02-01,2024-03-01}', NULL, 'weather');
 SELECT pageviews.roll_up('infinity');
 

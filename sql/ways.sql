@@ -38,6 +38,7 @@ SELECT * FROM pageviews.funnel('2024-05-02 10:03', '2024-05-05', steps => ARRAY[
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05');
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => '{}');
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', NULL]);
+SELECT step, page, visitors FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => (ARRAY['/', '/pricing', NULL])[1:2]);
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/'], within => '0');
 
 SELECT * FROM pageviews.retention('2024-05-02', '2024-05-23');

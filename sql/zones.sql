@@ -7,6 +7,8 @@ INSERT INTO pageviews.sites VALUES ('a.example', 'Asia/Tokyo'), ('b.example', 'E
 INSERT INTO pageviews.sites VALUES ('a.example', 'UTC');
 INSERT INTO pageviews.sites VALUES ('c.example', 'Europe/Atlantis');
 INSERT INTO pageviews.sites VALUES ('c.example', NULL);
+INSERT INTO pageviews.sites VALUES ('c.example', 'CET'), ('d.example', 'UTC');
+INSERT INTO pageviews.sites VALUES ('c.example', 'UTC+2');
 UPDATE pageviews.sites SET time_zone = 'x' WHERE site = 'a.example';
 
 -- A view every 20 minutes for two months, with two changes of the clock of Zurich, and a session a day.
@@ -40,6 +42,11 @@ SELECT bucket AT TIME ZONE 'Europe/Zurich' AS day, views FROM pageviews.timeline
 SELECT bucket AT TIME ZONE 'UTC' AS hour, views FROM pageviews.timeline('2024-10-26 23:00+00', '2024-10-27 03:00+00', 'b.example', bucket => '1 hour');
 SELECT bucket AT TIME ZONE 'Asia/Kolkata' AS quarter, views FROM pageviews.timeline('2024-02-20 18:30+00', '2024-02-21 18:30+00', 'i.example', bucket => '6 hours');
 SELECT cohort AT TIME ZONE 'Asia/Tokyo' AS cohort, period, size, visitors FROM pageviews.retention('2024-02-21 15:00+00', '2024-02-23 15:00+00', 'a.example', period => '1 day');
+
+-- A zone whose name is an abbreviation, too, is the zone.
+SET timezone = 'CET';
+SELECT bucket, views FROM pageviews.timeline('2024-03-30', '2024-04-02', 'c.example');
+SET timezone = 'America/New_York';
 
 -- Midnight, for since and until.
 SELECT pageviews.midnight(z.site) = date_trunc('day', now(), z.zone) AS today,

@@ -10,7 +10,7 @@ import { gzip } from "pako";
 import { minify } from "terser";
 
 const LIMIT = 3000; // bytes, gzipped
-const SWAPS = 12000; // of names that are tried // of names that are tried // of names that are tried // of names that are tried
+const SWAPS = 12000; // of names that are tried
 
 // Names that a view's record has for itself, in memory and in localStorage.  Their
 // short forms are fixed, so that a newer script reads what an older one kept.

@@ -103,7 +103,7 @@
     // Names a page; of its properties strings, numbers and booleans count.
     const describe = (page, options) => {
       const { name, props } = options || {};
-      page.name = name && `${name}`.slice(0, 128);
+      page.name = name ? `${name}`.slice(0, 128) : undefined;
       page.props = {};
       let room = 16;
       for (const key in props)
@@ -474,7 +474,7 @@
     const happened = (name, props) => {
       if (!shown) return premature.push([name, props]);
       if (view && !spoken) {
-        settling = 0;
+        settling = clearTimeout(settling);
         report();
       }
       const event = make({ ...shown.page }, 0, shown);

@@ -20,12 +20,14 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM now() AT TIME ZONE new.time_zone;
+	-- An abbreviation such as CET is a fixed offset where a zone is asked for, summer or not.
+	IF new.time_zone NOT IN (SELECT z.name FROM pg_timezone_names AS z)
+		OR new.time_zone <> 'UTC' AND upper(new.time_zone) IN (SELECT a.abbrev FROM pg_timezone_abbrevs AS a) THEN
+		RAISE EXCEPTION 'there is no time zone "%"', new.time_zone
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'SELECT name FROM pg_timezone_names shows those that there are; take one of a place, for example Europe/Zurich.';
+	END IF;
 	RETURN new;
-EXCEPTION WHEN invalid_parameter_value THEN
-	RAISE EXCEPTION 'there is no time zone "%"', new.time_zone
-		USING ERRCODE = 'invalid_parameter_value',
-			  HINT = 'SELECT name FROM pg_timezone_names shows those that there are, for example Europe/Zurich.';
 END
 $$;
 COMMENT ON FUNCTION pageviews.check_time_zone() IS 'refuses a time zone that there is not';
@@ -45,15 +47,28 @@ CREATE FUNCTION pageviews.site_time_zone(site text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT coalesce((SELECT s.time_zone FROM pageviews.sites AS s WHERE s.site = site_time_zone.site), current_setting('TimeZone'));
+	SELECT s.time_zone FROM pageviews.sites AS s WHERE s.site = site_time_zone.site;
 END;
-COMMENT ON FUNCTION pageviews.site_time_zone(text) IS 'the time zone of a site, as pageviews.sites has it; else, and of all sites (NULL), that of whoever asks';
+COMMENT ON FUNCTION pageviews.site_time_zone(text) IS 'the time zone of a site, as pageviews.sites has it; NULL if it has none: then it is that of whoever asks';
+
+-- A zone that is NULL is the setting TimeZone: its name would not do, CET means something else there.
+CREATE FUNCTION pageviews.local_time(at timestamptz, zone text)
+RETURNS timestamp
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN zone IS NULL THEN at::timestamp ELSE at AT TIME ZONE zone END;
+COMMENT ON FUNCTION pageviews.local_time(timestamptz, text) IS 'what clocks show in a time zone, or (NULL) in that of whoever asks';
+
+CREATE FUNCTION pageviews.from_local_time(at timestamp, zone text)
+RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN zone IS NULL THEN at::timestamptz ELSE at AT TIME ZONE zone END;
+COMMENT ON FUNCTION pageviews.from_local_time(timestamp, text) IS 'when clocks show a time in a time zone, or (NULL) in that of whoever asks';
 
 CREATE FUNCTION pageviews.midnight(site text DEFAULT NULL, days_ago integer DEFAULT 0)
 RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT (date_trunc('day', now() AT TIME ZONE z.name) - midnight.days_ago * interval '1 day') AT TIME ZONE z.name
+	SELECT pageviews.from_local_time(date_trunc('day', pageviews.local_time(now(), z.name)) - midnight.days_ago * interval '1 day', z.name)
 	FROM (SELECT pageviews.site_time_zone(midnight.site) AS name) AS z;
 END;
 COMMENT ON FUNCTION pageviews.midnight(text, integer) IS 'when the day began there, today''s or one that many days ago: for since and until of reports';
@@ -63,9 +78,13 @@ GRANT SELECT ON pageviews.sites TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION
 	pageviews.check_time_zone(),
 	pageviews.site_time_zone(text),
+	pageviews.local_time(timestamptz, text),
+	pageviews.from_local_time(timestamp, text),
 	pageviews.midnight(text, integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	pageviews.site_time_zone(text),
+	pageviews.local_time(timestamptz, text),
+	pageviews.from_local_time(timestamp, text),
 	pageviews.midnight(text, integer)
 TO pageviews_reader, pageviews_site_reader;

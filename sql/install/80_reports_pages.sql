@@ -89,13 +89,15 @@ BEGIN
 	-- Months and days are those of the zone; what is shorter begins at midnight there.
 	IF bucket < interval '1 day' THEN
 		RETURN ARRAY(SELECT s
-					 FROM generate_series(date_bin(bucket, since, date_trunc('day', since, zone)), until, bucket) AS s
+					 FROM generate_series(date_bin(bucket, since, pageviews.from_local_time(date_trunc('day', pageviews.local_time(since, zone)), zone)), until, bucket) AS s
 					 WHERE s < until);
 	END IF;
-	RETURN ARRAY(SELECT s AT TIME ZONE zone
-				 FROM generate_series(date_trunc(CASE WHEN extract(year FROM bucket) <> 0 OR extract(month FROM bucket) <> 0 THEN 'month' ELSE 'day' END, since AT TIME ZONE zone),
-									  until AT TIME ZONE zone, bucket) AS s
-				 WHERE s AT TIME ZONE zone < until);
+	RETURN ARRAY(SELECT b.start
+				 FROM generate_series(date_trunc(CASE WHEN extract(year FROM bucket) <> 0 OR extract(month FROM bucket) <> 0 THEN 'month' ELSE 'day' END,
+												 pageviews.local_time(since, zone)),
+									  pageviews.local_time(until, zone), bucket) AS s,
+				 LATERAL (SELECT pageviews.from_local_time(s, zone) AS start) AS b
+				 WHERE b.start < until);
 END
 $$;
 COMMENT ON FUNCTION pageviews.bucket_starts(timestamptz, timestamptz, interval, text) IS 'when each bucket of a timeline begins, in a time zone';

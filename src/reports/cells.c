@@ -15,6 +15,7 @@
 #include "cells.h"
 
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "varint.h"
@@ -248,11 +249,15 @@ shared_length(Span a, Span b)
 	return length;
 }
 
-/* Histogram and sketch of a cell as bytes, as they lie or in `scratch`. */
+/*
+ * Histogram and sketch of a cell as bytes, as they lie or in `scratch`.  What was
+ * made of pieces is given back: there are as many cells as a site has pages.
+ */
 static CellPiece
 take_piece(Cell *cell, StringInfo scratch)
 {
 	CellPiece whole = {.bytes = scratch->data};
+	bool	  made = cell->pieces != NULL;
 
 	if (cell->pieces != NULL && cell->pieces->next == NULL && is_untouched(cell))
 		return *cell->pieces;
@@ -262,6 +267,11 @@ take_piece(Cell *cell, StringInfo scratch)
 	if (whole.has_histogram)
 		histogram_write(&cell->engagement, scratch);
 	sketch_write(&cell->visitors, scratch);
+	if (made)
+	{
+		histogram_free(&cell->engagement);
+		sketch_free(&cell->visitors);
+	}
 	whole.bytes = scratch->data;
 	whole.length = scratch->len;
 	return whole;
@@ -304,6 +314,7 @@ cells_pack(Cell *const *sorted, uint32 count)
 	appendStringInfoCharMacro(&pack, PACK_VERSION);
 	for (uint32 i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		pack_cell(&pack, sorted[i], before, &scratch);
 		before = sorted[i]->key.value;
 	}

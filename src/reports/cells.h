@@ -106,7 +106,7 @@ extern void value_read(Span value, Span parts[VALUE_PARTS]);
 
 /*
  * The cells of one stretch, site and dimension as bytes: `count` of them in the
- * order of their values.  Reading adds to the cells of `key` with each value;
+ * order of their values, whose histograms and sketches are used up.  Reading adds to the cells of `key` with each value;
  * the pack must stay as long as the cells do, or until cell_read_pieces().
  */
 extern bytea *cells_pack(Cell *const *sorted, uint32 count);

@@ -51,7 +51,7 @@ pageviews_funnel_steps(PG_FUNCTION_ARGS)
 	Size		at = 0;
 	int			count = ArrayGetNItems(ARR_NDIM(steps), ARR_DIMS(steps));
 
-	if (ARR_HASNULL(steps) || count > STEP_LIMIT)
+	if (array_contains_nulls(steps) || count > STEP_LIMIT)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("steps must be 1 to %d page patterns", STEP_LIMIT));
 	for (int i = 0; i < count; i++)

@@ -42,6 +42,16 @@ make_counts(Histogram *histogram)
 }
 
 void
+histogram_free(Histogram *histogram)
+{
+	if (histogram->bars != NULL)
+		pfree(histogram->bars);
+	if (histogram->counts != NULL)
+		pfree(histogram->counts);
+	memset(histogram, 0, sizeof *histogram);
+}
+
+void
 histogram_expect_many(Histogram *histogram)
 {
 	if (histogram->counts == NULL)

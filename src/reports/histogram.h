@@ -34,6 +34,9 @@ typedef struct Histogram
 /* The bucket of a time in milliseconds. */
 extern int histogram_bucket(int32 milliseconds);
 
+/* Gives the memory back; the histogram is empty then. */
+extern void histogram_free(Histogram *histogram);
+
 /* Takes the memory of one with many bars at once. */
 extern void histogram_expect_many(Histogram *histogram);
 

@@ -163,6 +163,16 @@ make_table(Sketch *sketch, int bits)
 }
 
 void
+sketch_free(Sketch *sketch)
+{
+	if (sketch->entries != NULL)
+		pfree(sketch->entries);
+	if (sketch->registers != NULL)
+		pfree(sketch->registers);
+	memset(sketch, 0, sizeof *sketch);
+}
+
+void
 sketch_expect(Sketch *sketch, int64 count)
 {
 	int bits = FIRST_BITS;
@@ -444,6 +454,9 @@ read_entries(Sketch *sketch, uint64 count, StringInfo from)
 	StringInfoData reader = *from; /* a copy, which stays in registers */
 	uint64		   index = 0;
 
+	/* Nobody writes more, and repeats would be looked for in a full table. */
+	if (count > SPARSE_LIMIT)
+		varint_corrupted();
 	for (; count > 0 && sketch->registers == NULL; count--)
 		sketch_add(sketch, read_entry(&index, &reader));
 	for (; count > 0; count--)

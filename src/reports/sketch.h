@@ -32,6 +32,9 @@ typedef struct Sketch
 /* What a session is to a sketch; never 0. */
 extern uint32 sketch_entry(const uint8 session[16]);
 
+/* Gives the memory back; the sketch is empty then. */
+extern void sketch_free(Sketch *sketch);
+
 /* Makes room for as many as will come, or may. */
 extern void sketch_expect(Sketch *sketch, int64 count);
 

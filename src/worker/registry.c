@@ -283,8 +283,6 @@ registry_forget(Registry *registry, const Uuid *session, Moment now)
 {
 	uint32_t count = 0;
 
-	recent_add(registry->forgotten, session, now.wall, false, 0);
-
 	for (uint32_t slot = 0; slot < idtable_reach(registry->table); slot++)
 	{
 		View *view = &registry->held[slot].view;
@@ -300,7 +298,10 @@ registry_forget(Registry *registry, const Uuid *session, Moment now)
 		}
 		held_drop(registry, slot);
 	}
-	return count + queue_forget(registry->queue, session, forget_row, registry);
+	count += queue_forget(registry->queue, session, forget_row, registry);
+	/* Last, so that its own views do not push it out of the ring. */
+	recent_add(registry->forgotten, session, now.wall, false, 0);
+	return count;
 }
 
 bool

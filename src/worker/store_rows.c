@@ -246,6 +246,19 @@ first_of_sessions(const Batch *batch, uint32_t *first, bool *robots)
 	return count;
 }
 
+/* When a session was there first, as far as a row of it tells: an event came after its view. */
+static WallMillis
+session_since(const ViewRow *row)
+{
+	WallMillis view;
+
+	if (!revision_is_event(row->revision) || uuid_is_nil(&row->during))
+		return row->started_at;
+	view = uuid_v7_time(&row->during);
+	return view < row->started_at && view > row->started_at - VIEW_AGE_LIMIT_MS ? view
+																				: row->started_at;
+}
+
 /* Inserts the batch's sessions that are not there yet. */
 static void
 write_sessions(const Batch *batch)
@@ -265,7 +278,7 @@ write_sessions(const Batch *batch)
 
 		store_set_value(&columns[SESSION_ID], i, PointerGetDatum(row->session.bytes));
 		store_set_value(&columns[SESSION_CREATED], i,
-						TimestampTzGetDatum(timestamp_of(row->started_at)));
+						TimestampTzGetDatum(timestamp_of(session_since(row))));
 		if (page->screen_width > 0)
 			store_set_value(&columns[SESSION_WIDTH], i, Int32GetDatum(page->screen_width));
 		if (page->screen_height > 0)

@@ -41,7 +41,7 @@ both("what is no name tells nothing, and breaks nothing", (browser, server) => {
   const { event } = tab.window.pageviews;
 
   browser.advance(1000);
-  for (const name of [undefined, null, "", []]) event(name);
+  for (const name of [undefined, null, "", [], 0, false]) event(name);
   event({
     toString() {
       throw new Error("no name");
