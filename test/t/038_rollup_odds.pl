@@ -88,6 +88,7 @@ my $old = qq{SELECT concat_ws(' ', views, visitors, engagement_total_ms) FROM pa
 my $drop = qq{SELECT coalesce(pageviews.drop_partition('$month+00'), 'none')};
 
 is($node->value($old), '20 20 210', 'a month of views');
+like($node->value($drop), qr/^events_/, 'what has no roll-ups goes');
 is($node->value($drop), 'none', 'which is not dropped before it is rolled up');
 $node->safe_psql('postgres', 'SELECT pageviews.roll_up()');
 like($node->value($drop), qr/^views_/, '... but then');
