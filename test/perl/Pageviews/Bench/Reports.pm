@@ -72,7 +72,7 @@ SELECT sum(pg_total_relation_size(c.oid)) / $there,
 FROM pg_class AS c WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind = 'r'
 EOT
 		result(
-			what => 'bytes a view on disk, with sessions, all indexes and roll-ups', measured => sprintf('%.0f', $all),
+			what => 'bytes a view on disk, with sessions, events, all indexes and roll-ups', measured => sprintf('%.0f', $all),
 			value => $all, goal => 'at most 300', at_most => 300, note => sprintf('%.0f of them sessions, %.0f roll-ups', $sessions, $rolled));
 
 		my $period = "to_timestamp($until) - interval '$days days', to_timestamp($until)";
