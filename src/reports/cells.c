@@ -181,7 +181,8 @@ cell_read_pieces(Cell *cell)
 {
 	if (cell->pieces != NULL && cell->pieces->next != NULL)
 	{
-		histogram_expect_many(&cell->engagement);
+		if (cell->pieces->has_histogram)
+			histogram_expect_many(&cell->engagement);
 		sketch_expect(&cell->visitors, cell->counters[COUNT_VISITS]);
 	}
 	for (const CellPiece *piece = cell->pieces; piece != NULL; piece = piece->next)

@@ -106,8 +106,9 @@ extern void value_read(Span value, Span parts[VALUE_PARTS]);
 
 /*
  * The cells of one stretch, site and dimension as bytes: `count` of them in the
- * order of their values, whose histograms and sketches are used up.  Reading adds to the cells of `key` with each value;
- * the pack must stay as long as the cells do, or until cell_read_pieces().
+ * order of their values, whose histograms and sketches are used up.  Reading adds
+ * to the cells of `key` with each value; the pack must stay as long as the cells
+ * do, or until cell_read_pieces().
  */
 extern bytea *cells_pack(Cell *const *sorted, uint32 count);
 extern void	  cells_unpack(Cells *into, const CellKey *key, const bytea *pack);
@@ -125,8 +126,5 @@ span_equal(Span a, Span b)
 		return a.data == b.data;
 	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
-
-/* Whether a text is like a pattern, in which a star stands for any text (filters.c). */
-extern bool span_is_like(Span value, Span pattern);
 
 #endif /* PAGEVIEWS_CELLS_H */

@@ -10,7 +10,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* Patterns, one of which a value must be like. */
+#include "filters.h"
+
+/* Patterns, one of which a value must be like; NULL: every value is wanted. */
 typedef struct Wanted
 {
 	Span *patterns;
@@ -25,7 +27,7 @@ is_wanted(const Wanted *wanted, const Cell *cell)
 
 	if (cell->counters[COUNT_VIEWS] == 0 && cell->counters[COUNT_VISITS] == 0)
 		return false;
-	if (wanted == NULL)
+	if (wanted->patterns == NULL)
 		return true;
 	value_read(cell->key.value, parts);
 	for (int i = 0; i < wanted->count; i++)
@@ -147,7 +149,7 @@ cells_put_rows(ReturnSetInfo *result, const Cells *cells, bool sketches, ArrayTy
 		MemoryContext caller = MemoryContextSwitchTo(row);
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_wanted(wanted_values == NULL ? NULL : &wanted, sorted[i]))
+		if (is_wanted(&wanted, sorted[i]))
 			put_cell(result, sorted[i], sketches);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);

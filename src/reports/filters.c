@@ -11,7 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "../worker/settings.h"
-#include "cells.h"
+#include "filters.h"
 
 PG_FUNCTION_INFO_V1(pageviews_bounce_engagement);
 PG_FUNCTION_INFO_V1(pageviews_filter_allows);

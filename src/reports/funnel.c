@@ -10,12 +10,13 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "cells.h"
+#include "filters.h"
 
 PG_FUNCTION_INFO_V1(pageviews_funnel_steps);
 PG_FUNCTION_INFO_V1(pageviews_funnel_add);
@@ -126,9 +127,9 @@ Datum
 pageviews_funnel_depth(PG_FUNCTION_ARGS)
 {
 	Funnel *funnel;
-	TimestampTz
-		entered[STEP_LIMIT]; /* of those steps that were reached: the latest that led there */
-	int depth = 0;
+	/* Of those steps that were reached, the latest view of the first that led there. */
+	TimestampTz entered[STEP_LIMIT];
+	int			depth = 0;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_INT32(0);
@@ -138,6 +139,7 @@ pageviews_funnel_depth(PG_FUNCTION_ARGS)
 	{
 		const StepView *view = &funnel->views[i];
 
+		CHECK_FOR_INTERRUPTS();
 		/* From the last to the first: a view is not two steps of one way. */
 		for (int step = Min(depth, STEP_LIMIT - 1); step >= 0; step--)
 		{
