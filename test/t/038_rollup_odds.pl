@@ -57,14 +57,19 @@ for my $table (qw(rollups rollup_marks))
 
 # --- told to stop -----------------------------------------------------------------------------
 
+# A lock holds it up, so that it is there to be told.
 my $worker = $node->worker_pid;
 my $told = 0;
+my $locker = $node->background_psql('postgres');
 
+$locker->query_safe('BEGIN; LOCK TABLE pageviews.rollups IN ACCESS EXCLUSIVE MODE');
 Pageviews::Cluster::eventually('the process is told to stop, three times', 120, sub {
 	store_one();
-	$told += $node->value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pageviews roll-ups'");
+	$told += $node->value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pageviews roll-ups' AND wait_event_type = 'Lock'");
 	return $told >= 3;
 });
+$locker->query_safe('COMMIT');
+$locker->quit;
 catch_up('another one goes on');
 is($node->worker_pid, $worker, 'the worker did not notice');
 
