@@ -10,7 +10,7 @@ import { gzip } from "pako";
 import { minify } from "terser";
 
 const LIMIT = 3000; // bytes, gzipped
-const SWAPS = 12000; // of names that are tried
+const SWAPS = 40000; // of names that are tried
 
 // Names that a view's record has for itself, in memory and in localStorage.  Their
 // short forms are fixed, so that a newer script reads what an older one kept.
@@ -29,10 +29,10 @@ const SETTINGS = /PAGEVIEWS_SETTINGS/g; // what the listener replaces when servi
 const source = new URL("client.js", import.meta.url);
 const target = new URL("client.min.js", import.meta.url);
 
-// As the listener serves it by default, and compresses: Node's own zlib is a fork that
+// As the listener serves it with one parameter more than by default, and compresses: Node's own zlib is a fork that
 // finds other matches.
 const compressed = (code) =>
-  gzip(code.replace(SETTINGS, '{"keep":["utm_"],"gpc":true}'), {
+  gzip(code.replace(SETTINGS, '{"keep":["utm_","ref="],"gpc":false}'), {
     level: 9,
     memLevel: 9,
   }).length;
