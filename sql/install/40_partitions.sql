@@ -146,6 +146,7 @@ BEGIN
 	IF leaf IS NOT NULL THEN
 		EXECUTE format('DROP TABLE pageviews.%I', leaf);
 		UPDATE pageviews.rollup_state AS s SET raw_since = upper WHERE of_views AND s.raw_since < upper;
+		DELETE FROM pageviews.packed_days AS d WHERE of_views AND d.day < upper;
 	END IF;
 	RETURN leaf;
 END

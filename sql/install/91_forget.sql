@@ -22,6 +22,10 @@ BEGIN ATOMIC
 		DELETE FROM pageviews.rejected AS r WHERE r.session_id = forget_session.session_id RETURNING 1
 	), gone_changes AS (
 		DELETE FROM pageviews.rollup_changes AS c WHERE c.session_id = forget_session.session_id
+	), gone_packs AS (
+		DELETE FROM pageviews.packed_days AS d
+		WHERE d.day IN (SELECT date_trunc('day', v.started_at, 'UTC') FROM pageviews.views AS v WHERE v.session_id = forget_session.session_id)
+			OR EXISTS (SELECT FROM pageviews.packed_stale AS n WHERE n.day = d.day AND n.session_id = forget_session.session_id)
 	), gone_sessions AS (
 		DELETE FROM pageviews.sessions AS s WHERE s.session_id = forget_session.session_id RETURNING 1
 	)

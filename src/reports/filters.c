@@ -67,52 +67,74 @@ span_is_like(Span value, Span pattern)
 	return wanted == pattern.length;
 }
 
-/* Whether a value, or none, fits what a filter says of it: a pattern or null. */
-static bool
-fits(const JsonbValue *wish, Span value)
+/* Adds what a filter lets pass; what is neither a string nor null lets nothing pass. */
+static void
+add_wish(Filter *filter, const JsonbValue *value)
 {
-	if (wish->type == jbvNull)
-		return value.data == NULL;
-	if (wish->type != jbvString || value.data == NULL)
-		return false;
-	return span_is_like(value, (Span){wish->val.string.val, wish->val.string.len});
+	if (value->type == jbvNull)
+		filter->unknown = true;
+	else if (value->type == jbvString)
+		filter->patterns[filter->count++] = (Span){value->val.string.val, value->val.string.len};
 }
 
-/*
- * filter_allows(filters, key, value): whether the filter of this name lets the
- * value pass: a pattern, null for what is unknown, or an array of these.  What
- * is none of them lets nothing pass; check_filters() has said so before.
- */
-Datum
-pageviews_filter_allows(PG_FUNCTION_ARGS)
+Filter
+filter_read(Jsonb *filters, Span key)
 {
-	Jsonb		  *filters;
-	Span		   key;
-	Span		   value = {NULL, 0};
+	Filter		   filter = {.everything = false};
 	JsonbValue	   space;
 	JsonbValue	  *wish;
 	JsonbIterator *iterator;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	filters = PG_GETARG_JSONB_P(0);
-	key = span_of_text(PG_GETARG_TEXT_PP(1));
-	if (!PG_ARGISNULL(2))
-		value = span_of_text(PG_GETARG_TEXT_PP(2));
+	if (filters == NULL)
+		return (Filter){.everything = true};
 	if (!JB_ROOT_IS_OBJECT(filters))
-		PG_RETURN_BOOL(false);
+		return filter;
 	wish = getKeyJsonValueFromContainer(&filters->root, key.data, key.length, &space);
 	if (wish == NULL)
-		PG_RETURN_BOOL(true);
+		return (Filter){.everything = true};
 	if (wish->type != jbvBinary)
-		PG_RETURN_BOOL(fits(wish, value));
-
+	{
+		filter.patterns = palloc_array(Span, 1);
+		add_wish(&filter, wish);
+		return filter;
+	}
+	filter.patterns = palloc_array(Span, JsonContainerSize(wish->val.binary.data) + 1);
 	iterator = JsonbIteratorInit(wish->val.binary.data);
 	for (JsonbIteratorToken token;
 		 (token = JsonbIteratorNext(&iterator, &space, true)) != WJB_DONE;)
 	{
-		if (token == WJB_ELEM && fits(&space, value))
-			PG_RETURN_BOOL(true);
+		if (token == WJB_ELEM)
+			add_wish(&filter, &space);
 	}
-	PG_RETURN_BOOL(false);
+	return filter;
+}
+
+bool
+filter_passes(const Filter *filter, Span value)
+{
+	if (filter->everything)
+		return true;
+	if (value.data == NULL)
+		return filter->unknown;
+	for (int i = 0; i < filter->count; i++)
+	{
+		if (span_is_like(value, filter->patterns[i]))
+			return true;
+	}
+	return false;
+}
+
+/* filter_allows(filters, key, value), see filter_passes(). */
+Datum
+pageviews_filter_allows(PG_FUNCTION_ARGS)
+{
+	Filter filter;
+	Span   value = {NULL, 0};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	filter = filter_read(PG_GETARG_JSONB_P(0), span_of_text(PG_GETARG_TEXT_PP(1)));
+	if (!PG_ARGISNULL(2))
+		value = span_of_text(PG_GETARG_TEXT_PP(2));
+	PG_RETURN_BOOL(filter_passes(&filter, value));
 }

@@ -3,27 +3,28 @@
  *	  Reads views session by session, see history.h.
  *
  * One query gives the views in the order of session, site and start; they are
- * taken as they come, and only those of one session are in memory.
+ * taken as they come, and only those of one session are in memory.  Days that are
+ * packed need no query: history_packed.c.
  */
 #include "history.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "history_private.h"
 #include "sql.h"
 
 /* The columns of the query, in their order. */
 typedef enum HistoryColumn
 {
-	COLUMN_SESSION,
-	COLUMN_SITE,
-	COLUMN_STARTED,
+	COLUMN_SESSION = HISTORY_COLUMN_SESSION,
+	COLUMN_SITE = HISTORY_COLUMN_SITE,
+	COLUMN_STARTED = HISTORY_COLUMN_STARTED,
 	COLUMN_PATH,
 	COLUMN_ENGAGEMENT,
 	COLUMN_REFERRER,
@@ -42,17 +43,12 @@ typedef enum HistoryColumn
 	COLUMN_COUNT = COLUMN_AFTER + 4
 } HistoryColumn;
 
-/* Receives the rows of the query and gathers those of one session and site. */
-typedef struct Gatherer
+/* Receives the rows of the query. */
+typedef struct Receiver
 {
-	DestReceiver		receiver; /* first */
-	const HistoryQuery *query;
-	TakeSession			take;
-	void			   *context;
-	MemoryContext		memory; /* of the session; reset after each */
-	SessionViews		views;
-	int					capacity;
-} Gatherer;
+	DestReceiver receiver; /* first */
+	Gatherer	*gatherer;
+} Receiver;
 
 static Span
 copied(Span span)
@@ -84,11 +80,10 @@ screen_of_slot(const TupleTableSlot *slot)
 	return (Span){screen, (int) strlen(screen)};
 }
 
-/* Hands over what was gathered. */
-static void
-hand_over(Gatherer *gatherer)
+void
+history_hand_over(Gatherer *gatherer)
 {
-	if (gatherer->views.count > 0)
+	if (gatherer->views.count > 0 && (gatherer->query->filters == NULL || gatherer->any_passes))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(gatherer->memory);
 
@@ -98,6 +93,30 @@ hand_over(Gatherer *gatherer)
 	MemoryContextReset(gatherer->memory);
 	memset(&gatherer->views, 0, sizeof gatherer->views);
 	gatherer->capacity = 0;
+	gatherer->any_passes = false;
+}
+
+void
+history_begin(Gatherer *gatherer, const uint8 *session, Span site)
+{
+	if (gatherer->views.count > 0 && (memcmp(gatherer->views.session, session, UUID_LEN) != 0 ||
+									  !span_equal(gatherer->views.site, site)))
+		history_hand_over(gatherer);
+}
+
+SessionView *
+history_add(Gatherer *gatherer)
+{
+	SessionViews *views = &gatherer->views;
+
+	if (views->count == gatherer->capacity)
+	{
+		gatherer->capacity = Max(gatherer->capacity * 2, 8);
+		views->views = views->views == NULL
+						   ? palloc_array(SessionView, gatherer->capacity)
+						   : repalloc_huge(views->views, gatherer->capacity * sizeof(SessionView));
+	}
+	return &views->views[views->count++];
 }
 
 static void
@@ -132,22 +151,14 @@ state_of(const TupleTableSlot *slot, const ViewState *current, int change)
 static void
 add_view(Gatherer *gatherer, const TupleTableSlot *slot)
 {
-	SessionViews *views = &gatherer->views;
-	ViewState	  current = {true, DatumGetInt32(slot->tts_values[COLUMN_ENGAGEMENT]),
-							 text_of_slot(slot, COLUMN_REFERRER), text_of_slot(slot, COLUMN_QUERY)};
-	SessionView	 *view;
+	ViewState	 current = {true, DatumGetInt32(slot->tts_values[COLUMN_ENGAGEMENT]),
+							text_of_slot(slot, COLUMN_REFERRER), text_of_slot(slot, COLUMN_QUERY)};
+	SessionView *view = history_add(gatherer);
 
-	if (views->count == gatherer->capacity)
-	{
-		gatherer->capacity = Max(gatherer->capacity * 2, 8);
-		views->views = views->views == NULL
-						   ? palloc_array(SessionView, gatherer->capacity)
-						   : repalloc_huge(views->views, gatherer->capacity * sizeof(SessionView));
-	}
-	view = &views->views[views->count++];
 	view->started_at = DatumGetTimestampTz(slot->tts_values[COLUMN_STARTED]);
 	view->path = text_of_slot(slot, COLUMN_PATH);
 	view->passes = is_true(slot, COLUMN_PASSES);
+	gatherer->any_passes = gatherer->any_passes || view->passes;
 	view->origin_passes = is_true(slot, COLUMN_ORIGIN_PASSES);
 	view->states[BEFORE] = state_of(slot, &current, COLUMN_BEFORE);
 	view->states[AFTER] = state_of(slot, &current, COLUMN_AFTER);
@@ -157,27 +168,27 @@ add_view(Gatherer *gatherer, const TupleTableSlot *slot)
 		view->states[AFTER].there = false;
 }
 
-static bool
-receive(TupleTableSlot *slot, DestReceiver *self)
+void
+history_take_row(Gatherer *gatherer, const TupleTableSlot *slot)
 {
-	Gatherer	 *gatherer = (Gatherer *) self;
+	const uint8	 *session = DatumGetUUIDP(slot->tts_values[COLUMN_SESSION])->data;
+	Span		  site = span_of_text(DatumGetTextPP(slot->tts_values[COLUMN_SITE]));
 	MemoryContext caller;
-	const uint8	 *session;
-	Span		  site;
 
-	CHECK_FOR_INTERRUPTS();
-	slot_getallattrs(slot);
-	session = DatumGetUUIDP(slot->tts_values[COLUMN_SESSION])->data;
-	site = span_of_text(DatumGetTextPP(slot->tts_values[COLUMN_SITE]));
-	if (gatherer->views.count > 0 && (memcmp(gatherer->views.session, session, UUID_LEN) != 0 ||
-									  !span_equal(gatherer->views.site, site)))
-		hand_over(gatherer);
-
+	history_begin(gatherer, session, site);
 	caller = MemoryContextSwitchTo(gatherer->memory);
 	if (gatherer->views.count == 0)
 		begin_session(gatherer, slot, session, site);
 	add_view(gatherer, slot);
 	MemoryContextSwitchTo(caller);
+}
+
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	CHECK_FOR_INTERRUPTS();
+	slot_getallattrs(slot);
+	history_take_row(((Receiver *) self)->gatherer, slot);
 	return true;
 }
 
@@ -218,7 +229,7 @@ append_change(StringInfo sql, const char *name, bool wanted, bool origins)
 
 /* Rows are sorted, so they are kept narrow: what is not wanted stays behind. */
 static char *
-make_sql(const HistoryQuery *query)
+make_sql(const HistoryQuery *query, const char *relation)
 {
 	StringInfoData sql;
 	bool		   after = query->changes && query->consumed != PG_INT64_MAX;
@@ -240,7 +251,7 @@ make_sql(const HistoryQuery *query)
 							  " NULL::integer, NULL::integer");
 	append_change(&sql, "b", query->changes, query->origins);
 	append_change(&sql, "a", after, query->origins);
-	appendStringInfoString(&sql, " FROM pageviews.views AS v");
+	appendStringInfo(&sql, " FROM %s AS v", relation);
 	if (query->traits)
 		appendStringInfoString(&sql, " LEFT JOIN pageviews.sessions AS s"
 									 " ON s.session_id = v.session_id");
@@ -266,37 +277,48 @@ make_sql(const HistoryQuery *query)
 }
 
 void
-history_read(const HistoryQuery *query, TakeSession take, void *context)
+history_select(const HistoryQuery *query, const HistorySource *source, DestReceiver *receiver)
 {
-	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID,  TEXTOID,
-						   JSONBOID,	   INT8OID,		   TIMESTAMPTZOID};
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID,
+						   TEXTOID,		   JSONBOID,	   INT8OID,
+						   TIMESTAMPTZOID, UUIDARRAYOID,   TIMESTAMPTZARRAYOID};
 	const Datum values[] = {
 		TimestampTzGetDatum(query->since),		   TimestampTzGetDatum(query->until),
 		PointerGetDatum(query->sessions),		   PointerGetDatum(query->site),
 		PointerGetDatum(query->filters),		   Int64GetDatum(query->consumed),
-		TimestampTzGetDatum(query->consumed_since)};
-	const char nulls[] = {' ',
-						  ' ',
-						  query->sessions == NULL ? 'n' : ' ',
-						  query->site == NULL ? 'n' : ' ',
-						  query->filters == NULL ? 'n' : ' ',
-						  ' ',
-						  ' '};
-	Gatherer   gatherer = {
-		  .receiver = {receive, start_receiving, stop_receiving, stop_receiving, DestNone},
-		  .query = query,
-		  .take = take,
-		  .context = context};
+		TimestampTzGetDatum(query->consumed_since), PointerGetDatum(source->sessions),
+		PointerGetDatum(source->times)};
+	const char		  nulls[] = {' ',
+								 ' ',
+								 query->sessions == NULL ? 'n' : ' ',
+								 query->site == NULL ? 'n' : ' ',
+								 query->filters == NULL ? 'n' : ' ',
+								 ' ',
+								 ' ',
+								 source->sessions == NULL ? 'n' : ' ',
+								 source->times == NULL ? 'n' : ' '};
 	SPIExecuteOptions options = {.params = sql_parameters(lengthof(types), types, values, nulls),
 								 .read_only = true,
-								 .dest = &gatherer.receiver};
-	int				  result;
+								 .dest = receiver};
+	int result = SPI_execute_extended(make_sql(query, source->relation), &options);
+
+	if (result < 0)
+		elog(ERROR, "could not read views: %s", SPI_result_code_string(result));
+}
+
+void
+history_read(const HistoryQuery *query, TakeSession take, void *context)
+{
+	const HistorySource views = {.relation = "pageviews.views"};
+	Gatherer			gatherer = {.query = query, .take = take, .context = context};
+	Receiver			receiver = {
+				   .receiver = {receive, start_receiving, stop_receiving, stop_receiving, DestNone},
+				   .gatherer = &gatherer};
 
 	gatherer.memory =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews session", ALLOCSET_DEFAULT_SIZES);
-	result = SPI_execute_extended(make_sql(query), &options);
-	if (result < 0)
-		elog(ERROR, "could not read views: %s", SPI_result_code_string(result));
-	hand_over(&gatherer);
+	if (!history_read_packed(&gatherer))
+		history_select(query, &views, &receiver.receiver);
+	history_hand_over(&gatherer);
 	MemoryContextDelete(gatherer.memory);
 }

@@ -28,6 +28,7 @@
 #include "../worker/settings.h"
 #include "history.h"
 #include "marks.h"
+#include "packing.h"
 #include "packs.h"
 #include "sql.h"
 
@@ -166,6 +167,7 @@ begin(RollupState *state)
 	state->bounce_engagement = setting_bounce_engagement;
 	value = TimestampTzGetDatum(month);
 	sql_execute(NULL, "DELETE FROM pageviews.rollups WHERE bucket >= $1", 1, &type, &value);
+	packing_forget_all();
 	return true;
 }
 
@@ -415,6 +417,7 @@ rollup_apply(TimestampTz until)
 	UpdateActiveSnapshotCommandId();
 	state.rolled_until = state.announced_until;
 	more = rollup_remake(&state);
+	packing_note_changes(&state);
 	consumed[0] = Int64GetDatum(state.consuming);
 	consumed[1] = TimestampTzGetDatum(state.consuming_since);
 	sql_execute(NULL,
@@ -425,6 +428,20 @@ rollup_apply(TimestampTz until)
 	write_state(&state);
 	PopActiveSnapshot();
 	return more || state.rolled_until < until;
+}
+
+bool
+rollup_pack(void)
+{
+	RollupState state;
+	bool		more;
+
+	LockRelationOid(rollup_state_table(), ShareUpdateExclusiveLock);
+	PushActiveSnapshot(GetLatestSnapshot());
+	rollup_read_state(&state);
+	more = !TIMESTAMP_IS_NOBEGIN(state.rolled_until) && packing_pack(&state);
+	PopActiveSnapshot();
+	return more;
 }
 
 static void
@@ -471,6 +488,13 @@ pageviews_roll_up(PG_FUNCTION_ARGS)
 		/* A connection for each step: what a step allocates goes with it. */
 		SPI_connect();
 		more = rollup_announce(until) && rollup_apply(until);
+		SPI_finish();
+	}
+	for (more = true; more;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_connect();
+		more = rollup_pack();
 		SPI_finish();
 	}
 	PG_RETURN_VOID();

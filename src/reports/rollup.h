@@ -59,4 +59,7 @@ extern bool rollup_announce(TimestampTz until);
  */
 extern bool rollup_apply(TimestampTz until);
 
+/* Packs the views of one day that is over (packing.h); returns whether there may be another. */
+extern bool rollup_pack(void);
+
 #endif /* PAGEVIEWS_ROLLUP_H */

@@ -17,6 +17,7 @@
 #include "utils/uuid.h"
 
 #include "history.h"
+#include "packing.h"
 #include "packs.h"
 #include "sql.h"
 
@@ -288,6 +289,7 @@ rollup_remake(const RollupState *state)
 	marks = PointerGetDatum(DatumGetArrayTypePCopy(sql_value(0, 3, &null)));
 
 	add_touched(state, &hours, sessions);
+	packing_forget_hours(&hours);
 	keep_possible(state, &hours);
 	if (hours.count > 0)
 		remake_hours(state, &hours);

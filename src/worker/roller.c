@@ -113,6 +113,17 @@ roller_run(Micros now)
 
 /* --- the process ---------------------------------------------------------------- */
 
+/* One step: of the roll-ups, or where these are up to date, of the packs. */
+static StoreResult
+work(TimestampTz until, bool *more)
+{
+	StoreResult result = store_roll_up(until, more);
+
+	if (result == STORE_OK && !*more)
+		result = store_pack_day(more);
+	return result;
+}
+
 /* Everything that began before `until`; the store logs errors but for those that usually pass. */
 static void
 roll_up(TimestampTz until)
@@ -125,7 +136,7 @@ roll_up(TimestampTz until)
 		StoreResult result;
 
 		CHECK_FOR_INTERRUPTS();
-		result = store_roll_up(until, &more);
+		result = work(until, &more);
 		if (result == STORE_ABSENT)
 			break;
 		if (result == STORE_OK)

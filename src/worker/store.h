@@ -103,6 +103,9 @@ extern StoreResult store_latest(WallMillis now, WallMillis *latest);
  */
 extern StoreResult store_roll_up(TimestampTz until, bool *more);
 
+/* Packs the views of one day that is over; `*more` says whether there may be another. */
+extern StoreResult store_pack_day(bool *more);
+
 /*
  * Closes, as END_RECOVERED, up to `limit` views that this collector left open
  * and that `held` (registry_holds) does not claim.  `*closed` says how many; call

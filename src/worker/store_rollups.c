@@ -34,6 +34,12 @@ apply_body(void *context)
 	rolling->more = rollup_apply(rolling->until);
 }
 
+static void
+pack_body(void *context)
+{
+	*(bool *) context = rollup_pack();
+}
+
 StoreResult
 store_roll_up(TimestampTz until, bool *more)
 {
@@ -44,6 +50,13 @@ store_roll_up(TimestampTz until, bool *more)
 		result = store_transact_simply("rolling up page views", apply_body, &rolling);
 	*more = rolling.more;
 	return result;
+}
+
+StoreResult
+store_pack_day(bool *more)
+{
+	*more = false;
+	return store_transact_simply("packing the page views of a day", pack_body, more);
 }
 
 /* --- what a batch owes to them ---------------------------------------------------- */
@@ -77,8 +90,8 @@ store_keep_for_rollups(const RollupHold *hold, Oid leaf, Datum records)
 		" r.started_at, v.view_id IS NOT NULL, coalesce(v.engagement_ms, 0), v.referrer, v.query "
 		"FROM unnest($1) AS r " VIEW_RECORD " LEFT JOIN pageviews.%s AS v ON v.view_id = r.view_id "
 		"WHERE r.started_at < $3 AND (v.view_id IS NULL OR v.revision < r.revision"
-		" AND (v.engagement_ms, v.referrer, v.query) IS DISTINCT FROM"
-		" (r.engagement_ms, r.referrer, r.query)) "
+		" AND (v.engagement_ms, v.referrer, v.query, v.props) IS DISTINCT FROM"
+		" (r.engagement_ms, r.referrer, r.query, r.props)) "
 		"ON CONFLICT ON CONSTRAINT rollup_changes_pkey DO NOTHING";
 	Oid	  types[] = {RECORDARRAYOID, INT8OID, TIMESTAMPTZOID};
 	Datum arguments[] = {records, hold->generation, TimestampTzGetDatum(hold->until)};

@@ -1,0 +1,60 @@
+/*
+ * history_private.h
+ *	  What reading views and reading packed days share, see history.h.
+ */
+#ifndef PAGEVIEWS_HISTORY_PRIVATE_H
+#define PAGEVIEWS_HISTORY_PRIVATE_H
+
+#include "history.h"
+
+#include "executor/tuptable.h"
+#include "tcop/dest.h"
+
+/* The first columns of the query; history.c has the others. */
+#define HISTORY_COLUMN_SESSION 0
+#define HISTORY_COLUMN_SITE	   1
+#define HISTORY_COLUMN_STARTED 2
+
+/* Gathers the views of one session and site. */
+typedef struct Gatherer
+{
+	const HistoryQuery *query;
+	TakeSession			take;
+	void			   *context;
+	MemoryContext		memory; /* of the session; reset after each */
+	SessionViews		views;
+	int					capacity;
+	bool				any_passes; /* whether one of the views does */
+} Gatherer;
+
+/* Hands over what was gathered, unless it is of this session and site. */
+extern void history_begin(Gatherer *gatherer, const uint8 *session, Span site);
+
+/* Hands over what was gathered; what filters let nothing pass of, is left out. */
+extern void history_hand_over(Gatherer *gatherer);
+
+/* Room for one more view of what is gathered. */
+extern SessionView *history_add(Gatherer *gatherer);
+
+/* A row of the query, all of whose columns are read. */
+extern void history_take_row(Gatherer *gatherer, const TupleTableSlot *slot);
+
+/* Which views are read: "pageviews.views" or a subquery with its columns, and its parameters $8, $9. */
+typedef struct HistorySource
+{
+	const char *relation;
+	ArrayType  *sessions;
+	ArrayType  *times;
+} HistorySource;
+
+/* Runs the query. */
+extern void history_select(const HistoryQuery *query, const HistorySource *source,
+						   DestReceiver *receiver);
+
+/*
+ * Reads packed days, and views for the rest; false where that is not possible or
+ * not worth it, and nothing was done.
+ */
+extern bool history_read_packed(Gatherer *gatherer);
+
+#endif /* PAGEVIEWS_HISTORY_PRIVATE_H */

@@ -1,0 +1,318 @@
+/*
+ * packed.c
+ *	  Packs of views, see packed.h.  A pack is
+ *
+ *	  a version byte; whether more follow; for each kind of word how many there
+ *	  are, and of each its length and bytes; how many sessions there are, and each:
+ *
+ *		its id, 16 bytes; the word of its traits; twice the number of its views,
+ *		and 1 more where created_at follows, from the start of the day; its views:
+ *
+ *		  the time since the view before, or since the start of the day; path;
+ *		  origin; engagement; props
+ *
+ * Numbers are varints.  A word is its texts one after the other, each as its
+ * length and one, 0 for no value, and its bytes.  A time is in microseconds times
+ * two and one, or, being whole milliseconds as most are, in these times two.
+ */
+#include "packed.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "varint.h"
+
+#define PACKED_VERSION 1
+
+typedef struct WordEntry
+{
+	Span   text;
+	uint32 number;
+	uint32 hash;
+	char   status;
+} WordEntry;
+
+static uint32
+hash_of(Span text)
+{
+	return hash_bytes((const unsigned char *) text.data, text.length);
+}
+
+#define SH_PREFIX		  words
+#define SH_ELEMENT_TYPE	  WordEntry
+#define SH_KEY_TYPE		  Span
+#define SH_KEY			  text
+#define SH_HASH_KEY(t, k) hash_of(k)
+#define SH_EQUAL(t, a, b) span_equal(a, b)
+#define SH_SCOPE		  static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(t, e) (e)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* --- writing -------------------------------------------------------------------- */
+
+typedef struct Dictionary
+{
+	words_hash	  *table;
+	uint32		   count;
+	StringInfoData bytes;
+} Dictionary;
+
+struct PackedWriter
+{
+	TimestampTz	   day;
+	MemoryContext  memory;
+	Dictionary	   dictionaries[PACKED_WORD_COUNT];
+	StringInfoData word; /* the one that is looked up */
+	StringInfoData body;
+	uint32		   session_count;
+	uint32		   view_count;
+	/* The session that views are added to, and these. */
+	bool		   in_session;
+	PackedSession  session;
+	uint8		   session_id[UUID_LEN];
+	StringInfoData views;
+	TimestampTz	   last;
+};
+
+PackedWriter *
+packed_writer_new(TimestampTz day)
+{
+	PackedWriter *writer = palloc0(sizeof *writer);
+
+	writer->day = day;
+	writer->memory = CurrentMemoryContext;
+	initStringInfo(&writer->word);
+	initStringInfo(&writer->body);
+	initStringInfo(&writer->views);
+	for (int i = 0; i < PACKED_WORD_COUNT; i++)
+	{
+		writer->dictionaries[i].table = words_create(CurrentMemoryContext, 64, NULL);
+		initStringInfo(&writer->dictionaries[i].bytes);
+	}
+	return writer;
+}
+
+uint32
+packed_word(PackedWriter *writer, PackedWord kind, const Span *parts, int count)
+{
+	Dictionary	 *dictionary = &writer->dictionaries[kind];
+	StringInfo	  word = &writer->word;
+	MemoryContext caller;
+	WordEntry	 *entry;
+	bool		  found;
+
+	resetStringInfo(word);
+	for (int i = 0; i < count; i++)
+	{
+		varint_write(word, parts[i].data == NULL ? 0 : (uint64) parts[i].length + 1);
+		if (parts[i].data != NULL)
+			appendBinaryStringInfo(word, parts[i].data, parts[i].length);
+	}
+	caller = MemoryContextSwitchTo(writer->memory);
+	entry = words_insert(dictionary->table, (Span){word->data, word->len}, &found);
+	if (!found)
+	{
+		char *copy = palloc(word->len);
+
+		memcpy(copy, word->data, word->len);
+		entry->text = (Span){copy, word->len};
+		entry->number = dictionary->count++;
+		varint_write(&dictionary->bytes, word->len);
+		appendBinaryStringInfo(&dictionary->bytes, word->data, word->len);
+	}
+	MemoryContextSwitchTo(caller);
+	return entry->number;
+}
+
+static void
+write_time(StringInfo into, int64 microseconds)
+{
+	if (microseconds % 1000 == 0)
+		varint_write(into, (uint64) (microseconds / 1000) << 1);
+	else
+		varint_write(into, (uint64) microseconds << 1 | 1);
+}
+
+static void
+end_session(PackedWriter *writer)
+{
+	const PackedSession *session = &writer->session;
+
+	if (!writer->in_session)
+		return;
+	appendBinaryStringInfo(&writer->body, (const char *) writer->session_id, UUID_LEN);
+	varint_write(&writer->body, session->traits);
+	varint_write(&writer->body, (uint64) session->views << 1 | session->has_created_at);
+	if (session->has_created_at)
+		varint_write_signed(&writer->body,
+							(int64) ((uint64) session->created_at - (uint64) writer->day));
+	appendBinaryStringInfo(&writer->body, writer->views.data, writer->views.len);
+	resetStringInfo(&writer->views);
+	writer->session_count++;
+	writer->in_session = false;
+}
+
+void
+packed_add_session(PackedWriter *writer, const PackedSession *session)
+{
+	end_session(writer);
+	writer->session = *session;
+	writer->session.views = 0;
+	memcpy(writer->session_id, session->session, UUID_LEN);
+	writer->last = writer->day;
+	writer->in_session = true;
+}
+
+void
+packed_add_view(PackedWriter *writer, const PackedView *view)
+{
+	StringInfo into = &writer->views;
+
+	Assert(writer->in_session && view->started_at >= writer->last);
+	write_time(into, view->started_at - writer->last);
+	varint_write(into, view->path);
+	varint_write(into, view->origin);
+	varint_write_signed(into, view->engagement);
+	varint_write(into, view->props);
+	writer->last = view->started_at;
+	writer->session.views++;
+	writer->view_count++;
+}
+
+uint32
+packed_view_count(const PackedWriter *writer)
+{
+	return writer->view_count;
+}
+
+bytea *
+packed_finish(PackedWriter *writer, bool more)
+{
+	StringInfoData pack;
+
+	end_session(writer);
+	initStringInfo(&pack);
+	appendStringInfoSpaces(&pack, VARHDRSZ);
+	appendStringInfoCharMacro(&pack, PACKED_VERSION);
+	appendStringInfoCharMacro(&pack, more ? 1 : 0);
+	for (int i = 0; i < PACKED_WORD_COUNT; i++)
+	{
+		const Dictionary *dictionary = &writer->dictionaries[i];
+
+		varint_write(&pack, dictionary->count);
+		appendBinaryStringInfo(&pack, dictionary->bytes.data, dictionary->bytes.len);
+	}
+	varint_write(&pack, writer->session_count);
+	appendBinaryStringInfo(&pack, writer->body.data, writer->body.len);
+	SET_VARSIZE(pack.data, pack.len);
+	return (bytea *) pack.data;
+}
+
+/* --- reading -------------------------------------------------------------------- */
+
+void
+packed_open(PackedReader *reader, TimestampTz day, const bytea *pack)
+{
+	StringInfo bytes = &reader->bytes;
+
+	*bytes = (StringInfoData){.data = unconstify(char *, (const char *) VARDATA_ANY(pack)),
+							  .len = (int) VARSIZE_ANY_EXHDR(pack)};
+	reader->day = day;
+	if (varint_read(bytes) != PACKED_VERSION)
+		varint_corrupted();
+	reader->more = varint_read(bytes) != 0;
+	for (int i = 0; i < PACKED_WORD_COUNT; i++)
+	{
+		uint64 count = varint_read(bytes);
+
+		/* Each has a byte at least. */
+		if (count > (uint64) (bytes->len - bytes->cursor))
+			varint_corrupted();
+		reader->word_count[i] = (uint32) count;
+		reader->words[i] = palloc_array(Span, Max(count, 1));
+		for (uint64 k = 0; k < count; k++)
+		{
+			uint64 length = varint_read(bytes);
+
+			reader->words[i][k].data = varint_read_bytes(bytes, length);
+			reader->words[i][k].length = (int) length;
+		}
+	}
+	reader->sessions_left = (uint32) varint_read(bytes);
+}
+
+/* The number of a word that there is; `more` is what is allowed beyond. */
+static uint32
+read_word(PackedReader *reader, PackedWord kind, uint32 more)
+{
+	uint64 word = varint_read(&reader->bytes);
+
+	if (word >= (uint64) reader->word_count[kind] + more)
+		varint_corrupted();
+	return (uint32) word;
+}
+
+bool
+packed_next_session(PackedReader *reader, PackedSession *session)
+{
+	uint64 count;
+
+	if (reader->sessions_left == 0)
+		return false;
+	reader->sessions_left--;
+	session->session = (const uint8 *) varint_read_bytes(&reader->bytes, UUID_LEN);
+	session->traits = read_word(reader, PACKED_TRAITS, 0);
+	count = varint_read(&reader->bytes);
+	session->has_created_at = (count & 1) != 0;
+	session->created_at = 0;
+	if (session->has_created_at)
+		session->created_at = (TimestampTz) ((uint64) varint_read_signed(&reader->bytes) +
+											 (uint64) reader->day);
+	session->views = (uint32) (count >> 1);
+	reader->last = reader->day;
+	return true;
+}
+
+static int64
+read_time(StringInfo from)
+{
+	uint64 time = varint_read(from);
+
+	return (int64) ((time & 1) != 0 ? time >> 1 : (time >> 1) * 1000);
+}
+
+void
+packed_next_view(PackedReader *reader, PackedView *view)
+{
+	reader->last = (TimestampTz) ((uint64) reader->last + (uint64) read_time(&reader->bytes));
+	view->started_at = reader->last;
+	view->path = read_word(reader, PACKED_PATH, 0);
+	view->origin = read_word(reader, PACKED_ORIGIN, 0);
+	view->engagement = (int32) varint_read_signed(&reader->bytes);
+	view->props = read_word(reader, PACKED_PROPS, 1);
+}
+
+void
+packed_parts(const PackedReader *reader, PackedWord kind, uint32 word, Span *parts, int count)
+{
+	Span		   text = reader->words[kind][word];
+	StringInfoData bytes = {.data = unconstify(char *, text.data), .len = text.length};
+
+	for (int i = 0; i < count; i++)
+	{
+		uint64 length = varint_read(&bytes);
+
+		if (length == 0)
+			parts[i] = (Span){NULL, 0};
+		else
+		{
+			parts[i].data = varint_read_bytes(&bytes, length - 1);
+			parts[i].length = (int) (length - 1);
+		}
+	}
+}

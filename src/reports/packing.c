@@ -1,0 +1,292 @@
+/*
+ * packing.c
+ *	  Packs the views of days that are over, see packing.h.
+ */
+#include "packing.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "level.h"
+#include "packed.h"
+#include "sql.h"
+
+/* Views of a pack, about: a session is not parted. */
+#define CHUNK_VIEWS 8192
+
+#define ROWS_AT_A_TIME 1000
+
+/* A day is packed again when so many of its sessions changed, or some and it is so old. */
+#define STALE_ENOUGH  1000
+#define STALE_OLD_SQL "interval '1 day'"
+
+/* The columns of the query, in their order. */
+typedef enum PackingColumn
+{
+	COLUMN_SITE,
+	COLUMN_SESSION,
+	COLUMN_STARTED,
+	COLUMN_PATH,
+	COLUMN_ENGAGEMENT,
+	COLUMN_REFERRER,
+	COLUMN_QUERY,
+	COLUMN_PROPS,
+	COLUMN_CREATED,
+	COLUMN_COUNTRY,
+	COLUMN_BROWSER,
+	COLUMN_SYSTEM,
+	COLUMN_DEVICE,
+	COLUMN_LANGUAGE,
+	COLUMN_SCREEN,
+	COLUMN_COUNT
+} PackingColumn;
+
+StaticAssertDecl(COLUMN_SCREEN - COLUMN_COUNTRY + 1 == SESSION_DIMENSIONS,
+				 "a column for each dimension of a session");
+
+static const char views_of_day[] =
+	"SELECT v.site, v.session_id, v.started_at, v.path, v.engagement_ms, v.referrer, v.query, v.props,"
+	" s.created_at, s.country, s.browser, s.system, s.device, s.language,"
+	" s.screen_width || 'x' || s.screen_height"
+	" FROM pageviews.views AS v LEFT JOIN pageviews.sessions AS s ON s.session_id = v.session_id"
+	" WHERE v.started_at >= $1 AND v.started_at < $1 + interval '24 hours' AND s.robot IS NOT TRUE"
+	" ORDER BY v.site COLLATE \"C\", v.session_id, v.started_at, v.view_id";
+
+/* A row of the query. */
+typedef struct Row
+{
+	Datum values[COLUMN_COUNT];
+	bool  nulls[COLUMN_COUNT];
+} Row;
+
+/* Takes the views of a day and writes packs of them. */
+typedef struct Packer
+{
+	TimestampTz	  day;
+	MemoryContext pack_memory; /* reset after each */
+	PackedWriter *writer; /* NULL: none is begun */
+	StringInfoData site;
+	uint8		  session[UUID_LEN];
+	int32		  chunk;
+} Packer;
+
+static void
+write_chunk(Packer *packer, bool more)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid				  types[] = {TIMESTAMPTZOID, TEXTOID, INT4OID, BYTEAOID};
+	MemoryContext	  caller = MemoryContextSwitchTo(packer->pack_memory);
+	Datum			  values[] = {
+		TimestampTzGetDatum(packer->day),
+		PointerGetDatum(cstring_to_text_with_len(packer->site.data, packer->site.len)),
+		Int32GetDatum(packer->chunk), PointerGetDatum(packed_finish(packer->writer, more))};
+
+	sql_execute(&plan,
+				"INSERT INTO pageviews.packed_views (day, site, chunk, pack) VALUES ($1, $2, $3, $4)",
+				lengthof(types), types, values);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(packer->pack_memory);
+	packer->writer = NULL;
+	packer->chunk++;
+}
+
+static Span
+text_of(const Row *row, int column)
+{
+	if (row->nulls[column])
+		return (Span){NULL, 0};
+	return span_of_text(DatumGetTextPP(row->values[column]));
+}
+
+/* Begins a session, and before it a pack where that is needed. */
+static void
+begin_session(Packer *packer, const Row *row, const uint8 *session, Span site)
+{
+	PackedSession packed = {.session = session,
+							.has_created_at = !row->nulls[COLUMN_CREATED]};
+	Span		  traits[SESSION_DIMENSIONS];
+	bool same_site = span_equal(site, (Span){packer->site.data, packer->site.len});
+
+	if (packer->writer != NULL &&
+		(!same_site || packed_view_count(packer->writer) >= CHUNK_VIEWS))
+		write_chunk(packer, same_site);
+	if (!same_site)
+	{
+		resetStringInfo(&packer->site);
+		appendBinaryStringInfo(&packer->site, site.data, site.length);
+		packer->chunk = 0;
+	}
+	if (packer->writer == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(packer->pack_memory);
+
+		packer->writer = packed_writer_new(packer->day);
+		MemoryContextSwitchTo(caller);
+	}
+	memcpy(packer->session, session, UUID_LEN);
+	if (packed.has_created_at)
+		packed.created_at = DatumGetTimestampTz(row->values[COLUMN_CREATED]);
+	for (int i = 0; i < SESSION_DIMENSIONS; i++)
+		traits[i] = text_of(row, COLUMN_COUNTRY + i);
+	packed.traits = packed_word(packer->writer, PACKED_TRAITS, traits, SESSION_DIMENSIONS);
+	packed_add_session(packer->writer, &packed);
+}
+
+static void
+add_view(Packer *packer, const Row *row)
+{
+	PackedWriter *writer = packer->writer;
+	Span		  path = text_of(row, COLUMN_PATH);
+	Span origin[] = {text_of(row, COLUMN_REFERRER), text_of(row, COLUMN_QUERY)};
+	PackedView view = {
+		.started_at = DatumGetTimestampTz(row->values[COLUMN_STARTED]),
+		.engagement = DatumGetInt32(row->values[COLUMN_ENGAGEMENT]),
+		.path = packed_word(writer, PACKED_PATH, &path, 1),
+		.origin = packed_word(writer, PACKED_ORIGIN, origin, lengthof(origin)),
+	};
+
+	if (!row->nulls[COLUMN_PROPS])
+	{
+		const Jsonb *props = DatumGetJsonbP(row->values[COLUMN_PROPS]);
+		Span		 bytes = {VARDATA(props), VARSIZE(props) - VARHDRSZ};
+
+		view.props = packed_word(writer, PACKED_PROPS, &bytes, 1) + 1;
+	}
+	packed_add_view(writer, &view);
+}
+
+static void
+take_row(Packer *packer, const Row *row)
+{
+	const uint8	 *session = DatumGetUUIDP(row->values[COLUMN_SESSION])->data;
+	Span		  site = text_of(row, COLUMN_SITE);
+	MemoryContext caller;
+
+	if (packer->writer == NULL || memcmp(packer->session, session, UUID_LEN) != 0 ||
+		!span_equal(site, (Span){packer->site.data, packer->site.len}))
+		begin_session(packer, row, session, site);
+	/* What is taken out of a toasted value goes with the pack. */
+	caller = MemoryContextSwitchTo(packer->pack_memory);
+	add_view(packer, row);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Packs a day anew. */
+static void
+pack_day(TimestampTz day)
+{
+	Oid					 type = TIMESTAMPTZOID;
+	Datum				 value = TimestampTzGetDatum(day);
+	Packer				 packer = {.day = day};
+	SPIParseOpenOptions	 options = {.params = sql_parameters(1, &type, &value, NULL),
+									.read_only = true};
+	Portal				 views;
+
+	sql_execute(NULL, "DELETE FROM pageviews.packed_days WHERE day = $1", 1, &type, &value);
+	sql_execute(NULL, "INSERT INTO pageviews.packed_days (day) VALUES ($1)", 1, &type, &value);
+	packer.pack_memory =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews pack", ALLOCSET_DEFAULT_SIZES);
+	initStringInfo(&packer.site);
+	views = SPI_cursor_parse_open(NULL, views_of_day, &options);
+	for (;;)
+	{
+		SPITupleTable *rows;
+		uint64		   count;
+
+		SPI_cursor_fetch(views, true, ROWS_AT_A_TIME);
+		rows = SPI_tuptable;
+		count = SPI_processed;
+		for (uint64 i = 0; i < count; i++)
+		{
+			Row row;
+
+			CHECK_FOR_INTERRUPTS();
+			heap_deform_tuple(rows->vals[i], rows->tupdesc, row.values, row.nulls);
+			take_row(&packer, &row);
+		}
+		SPI_freetuptable(rows);
+		if (count == 0)
+			break;
+	}
+	SPI_cursor_close(views);
+	if (packer.writer != NULL)
+		write_chunk(&packer, false);
+	MemoryContextDelete(packer.pack_memory);
+}
+
+void
+packing_note_changes(const RollupState *state)
+{
+	Oid	  types[] = {INT8OID, TIMESTAMPTZOID};
+	Datum values[] = {Int64GetDatum(state->consuming),
+					  TimestampTzGetDatum(state->consuming_since)};
+
+	sql_execute(NULL,
+				"INSERT INTO pageviews.packed_stale (day, site, session_id) "
+				"SELECT DISTINCT d.day, c.site, c.session_id FROM pageviews.rollup_changes AS c"
+				" JOIN pageviews.packed_days AS d ON d.day = date_trunc('day', c.started_at, 'UTC')"
+				" WHERE c.generation <= $1 AND c.started_at >= $2 "
+				"ON CONFLICT ON CONSTRAINT packed_stale_pkey DO NOTHING",
+				lengthof(types), types, values);
+}
+
+void
+packing_forget_hours(const Hours *hours)
+{
+	Oid			type = TIMESTAMPTZOID;
+	TimestampTz last = DT_NOBEGIN;
+
+	for (int i = 0; i < hours->count; i++)
+	{
+		TimestampTz day = level_start(LEVEL_DAY, hours->at[i]);
+		Datum		value = TimestampTzGetDatum(day);
+
+		if (day == last)
+			continue;
+		last = day;
+		sql_execute(NULL, "DELETE FROM pageviews.packed_days WHERE day = $1", 1, &type, &value);
+	}
+}
+
+void
+packing_forget_all(void)
+{
+	sql_execute(NULL, "DELETE FROM pageviews.packed_days", 0, NULL, NULL);
+}
+
+bool
+packing_pack(const RollupState *state)
+{
+	Oid			types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, INT2OID};
+	Datum		values[] = {TimestampTzGetDatum(state->raw_since),
+							TimestampTzGetDatum(state->days_until), Int16GetDatum(DIMENSION_ALL),
+							Int16GetDatum(LEVEL_DAY)};
+	uint64		count;
+	bool		null;
+	TimestampTz day;
+
+	/* The latest first: it is asked for most. */
+	count = sql_select(
+		"SELECT r.bucket FROM pageviews.rollups AS r"
+		" LEFT JOIN pageviews.packed_days AS d ON d.day = r.bucket"
+		" WHERE r.dimension = $3 AND r.level = $4 AND r.bucket >= $1 AND r.bucket < $2"
+		" AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
+		" WHERE m.hour >= r.bucket AND m.hour < r.bucket + interval '24 hours')"
+		" AND (d.day IS NULL OR (SELECT count(*) >= CASE WHEN d.packed_at < clock_timestamp() - "
+		STALE_OLD_SQL " THEN 1 ELSE " CppAsString2(STALE_ENOUGH) " END"
+		" FROM pageviews.packed_stale AS s WHERE s.day = d.day))"
+		" GROUP BY r.bucket ORDER BY r.bucket DESC LIMIT 2",
+		lengthof(types), types, values, NULL);
+	if (count == 0)
+		return false;
+	day = DatumGetTimestampTz(sql_value(0, 1, &null));
+	pack_day(day);
+	return count > 1;
+}
