@@ -289,6 +289,8 @@ add_views(Report *report)
 	HistoryQuery	 query = {
 			.since = first - HISTORY_REACH,
 			.until = last + HISTORY_REACH,
+			.wanted_since = first,
+			.wanted_until = last,
 			.site = report->site,
 			.filters = report->filters,
 			.origins = report->origins,

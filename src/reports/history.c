@@ -83,7 +83,10 @@ screen_of_slot(const TupleTableSlot *slot)
 void
 history_hand_over(Gatherer *gatherer)
 {
-	if (gatherer->views.count > 0 && (gatherer->query->filters == NULL || gatherer->any_passes))
+	bool passes =
+		gatherer->query->filters == NULL || (gatherer->any_passes && gatherer->any_origin_passes);
+
+	if (gatherer->views.count > 0 && passes)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(gatherer->memory);
 
@@ -94,6 +97,7 @@ history_hand_over(Gatherer *gatherer)
 	memset(&gatherer->views, 0, sizeof gatherer->views);
 	gatherer->capacity = 0;
 	gatherer->any_passes = false;
+	gatherer->any_origin_passes = false;
 }
 
 void
@@ -160,6 +164,7 @@ add_view(Gatherer *gatherer, const TupleTableSlot *slot)
 	view->passes = is_true(slot, COLUMN_PASSES);
 	gatherer->any_passes = gatherer->any_passes || view->passes;
 	view->origin_passes = is_true(slot, COLUMN_ORIGIN_PASSES);
+	gatherer->any_origin_passes = gatherer->any_origin_passes || view->origin_passes;
 	view->states[BEFORE] = state_of(slot, &current, COLUMN_BEFORE);
 	view->states[AFTER] = state_of(slot, &current, COLUMN_AFTER);
 	if (view->started_at >= gatherer->query->before_until)
@@ -279,28 +284,31 @@ make_sql(const HistoryQuery *query, const char *relation)
 void
 history_select(const HistoryQuery *query, const HistorySource *source, DestReceiver *receiver)
 {
-	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID,
-						   TEXTOID,		   JSONBOID,	   INT8OID,
-						   TIMESTAMPTZOID, UUIDARRAYOID,   TIMESTAMPTZARRAYOID};
-	const Datum values[] = {
-		TimestampTzGetDatum(query->since),		   TimestampTzGetDatum(query->until),
-		PointerGetDatum(query->sessions),		   PointerGetDatum(query->site),
-		PointerGetDatum(query->filters),		   Int64GetDatum(query->consumed),
-		TimestampTzGetDatum(query->consumed_since), PointerGetDatum(source->sessions),
-		PointerGetDatum(source->times)};
+	const Oid		  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDARRAYOID,
+								 TEXTOID,		 JSONBOID,		 INT8OID,
+								 TIMESTAMPTZOID, UUIDARRAYOID,	 TIMESTAMPTZARRAYOID};
+	const Datum		  values[] = {TimestampTzGetDatum(query->since),
+								  TimestampTzGetDatum(query->until),
+								  PointerGetDatum(query->sessions),
+								  PointerGetDatum(query->site),
+								  PointerGetDatum(query->filters),
+								  Int64GetDatum(query->consumed),
+								  TimestampTzGetDatum(query->consumed_since),
+								  PointerGetDatum(source->sessions),
+								  PointerGetDatum(source->times)};
 	const char		  nulls[] = {' ',
 								 ' ',
-								 query->sessions == NULL ? 'n' : ' ',
-								 query->site == NULL ? 'n' : ' ',
-								 query->filters == NULL ? 'n' : ' ',
+							 query->sessions == NULL ? 'n' : ' ',
+							 query->site == NULL ? 'n' : ' ',
+							 query->filters == NULL ? 'n' : ' ',
 								 ' ',
 								 ' ',
-								 source->sessions == NULL ? 'n' : ' ',
-								 source->times == NULL ? 'n' : ' '};
+							 source->sessions == NULL ? 'n' : ' ',
+							 source->times == NULL ? 'n' : ' '};
 	SPIExecuteOptions options = {.params = sql_parameters(lengthof(types), types, values, nulls),
 								 .read_only = true,
 								 .dest = receiver};
-	int result = SPI_execute_extended(make_sql(query, source->relation), &options);
+	int				  result = SPI_execute_extended(make_sql(query, source->relation), &options);
 
 	if (result < 0)
 		elog(ERROR, "could not read views: %s", SPI_result_code_string(result));

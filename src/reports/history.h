@@ -29,6 +29,9 @@ typedef struct HistoryQuery
 {
 	TimestampTz since; /* views that began in [since, until) are read */
 	TimestampTz until;
+	TimestampTz
+		wanted_since; /* sessions with none in [wanted_since, wanted_until) may be left out */
+	TimestampTz wanted_until;
 	ArrayType  *sessions; /* of these sessions; NULL: of all */
 	text	   *site;	  /* of this site; NULL: of all */
 	Jsonb	   *filters;  /* NULL: none */

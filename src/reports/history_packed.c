@@ -47,20 +47,22 @@ typedef struct Stream
 
 typedef struct Merge
 {
-	Gatherer		 *gatherer;
-	PackedFilters	  filters;
-	MemoryContext	  memory;
-	TimestampTz		 *days; /* packed, ascending */
-	int				  day_count;
-	uint8			(*left_out)[UUID_LEN]; /* sessions that changed, ascending; views have them */
-	int				  left_out_count;
-	Tuplestorestate	 *rows;
-	TupleDesc		  row_description;
-	SPIPlanPtr		  chunk_plan;
-	MemoryContext	 *retired; /* of chunks that are read and used still */
-	int				  retired_count;
-	int				  retired_capacity;
-	binaryheap		 *heap;
+	Gatherer	 *gatherer;
+	PackedFilters filters;
+	MemoryContext memory;
+	TimestampTz	 *days; /* packed, ascending */
+	int			  day_count;
+	uint8 (*left_out)[UUID_LEN]; /* sessions that changed, ascending; views have them */
+	int				 left_out_count;
+	Tuplestorestate *row_store;
+	TupleDesc		 row_description;
+	SPIPlanPtr		 chunk_plan;
+	MemoryContext	*retired; /* of chunks that are read and used still */
+	int				 retired_count;
+	int				 retired_capacity;
+	binaryheap		*heap;
+	Stream			*rows;
+	Stream		   **group; /* days of one session and site; room for all streams */
 } Merge;
 
 /* --- what is read where ----------------------------------------------------------- */
@@ -82,15 +84,14 @@ find_days(Merge *merge)
 {
 	const HistoryQuery *query = merge->gatherer->query;
 	const Oid			types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	const Datum			values[] = {TimestampTzGetDatum(query->since),
-									TimestampTzGetDatum(query->until)};
-	bool				null;
-	uint64				count = sql_select(
-		"SELECT d.day FROM pageviews.packed_days AS d"
-					" WHERE d.day > $1 - interval '24 hours' AND d.day < $2"
-					" AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
-					" WHERE m.hour >= d.day AND m.hour < d.day + interval '24 hours') ORDER BY d.day",
-		lengthof(types), types, values, NULL);
+	const Datum values[] = {TimestampTzGetDatum(query->since), TimestampTzGetDatum(query->until)};
+	bool		null;
+	uint64		count = sql_select(
+			 "SELECT d.day FROM pageviews.packed_days AS d"
+				  " WHERE d.day > $1 - interval '24 hours' AND d.day < $2"
+				  " AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
+				  " WHERE m.hour >= d.day AND m.hour < d.day + interval '24 hours') ORDER BY d.day",
+			 lengthof(types), types, values, NULL);
 
 	merge->days = palloc_array(TimestampTz, Max(count, 1));
 	for (uint64 i = 0; i < count; i++)
@@ -106,11 +107,11 @@ find_left_out(Merge *merge, ArrayType *days)
 	const Datum value = PointerGetDatum(days);
 	bool		null;
 	Datum	   *elements;
-	uint64		count = sql_select(
-		"SELECT s.session_id FROM pageviews.packed_stale AS s WHERE s.day = ANY ($1) "
-			"UNION SELECT c.session_id FROM pageviews.rollup_changes AS c"
-			" WHERE date_trunc('day', c.started_at, 'UTC') = ANY ($1) ORDER BY session_id",
-		1, &type, &value, NULL);
+	uint64		count =
+		sql_select("SELECT s.session_id FROM pageviews.packed_stale AS s WHERE s.day = ANY ($1) "
+				   "UNION SELECT c.session_id FROM pageviews.rollup_changes AS c"
+				   " WHERE date_trunc('day', c.started_at, 'UTC') = ANY ($1) ORDER BY session_id",
+				   1, &type, &value, NULL);
 
 	elements = palloc_array(Datum, Max(count, 1));
 	merge->left_out = palloc(Max(count, 1) * UUID_LEN);
@@ -196,7 +197,7 @@ start_keeping(DestReceiver *self, int operation, TupleDesc description)
 static bool
 keep(TupleTableSlot *slot, DestReceiver *self)
 {
-	tuplestore_puttupleslot(((Keeper *) self)->merge->rows, slot);
+	tuplestore_puttupleslot(((Keeper *) self)->merge->row_store, slot);
 	return true;
 }
 
@@ -241,14 +242,17 @@ set_session(Stream *stream, const uint8 *session)
 	stream->session = session;
 }
 
-/* Goes on to the next row; false if there is none. */
+/* Goes on to the next row; false if there is none, and then no session comes next. */
 static bool
 next_row(Merge *merge, Stream *stream)
 {
 	TupleTableSlot *row = stream->row;
 
-	if (!tuplestore_gettupleslot(merge->rows, true, false, row))
+	if (!tuplestore_gettupleslot(merge->row_store, true, false, row))
+	{
+		stream->session = NULL;
 		return false;
+	}
 	slot_getallattrs(row);
 	set_session(stream, DatumGetUUIDP(row->tts_values[HISTORY_COLUMN_SESSION])->data);
 	stream->site = span_of_text(DatumGetTextPP(row->tts_values[HISTORY_COLUMN_SITE]));
@@ -293,7 +297,8 @@ next_chunk(Merge *merge, Stream *stream)
 		SPI_processed != 1)
 		varint_corrupted();
 	stream->number++;
-	stream->chunk = packed_chunk_read(merge->memory, &merge->filters, stream->day, sql_value(0, 1, &null));
+	stream->chunk =
+		packed_chunk_read(merge->memory, &merge->filters, stream->day, sql_value(0, 1, &null));
 	SPI_freetuptable(SPI_tuptable);
 	pfree(DatumGetPointer(values[1]));
 	return true;
@@ -321,7 +326,6 @@ next_packed(Merge *merge, Stream *stream)
 	for (;;)
 	{
 		PackedChunk *chunk = stream->chunk;
-		PackedView	 view;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!packed_next_session(&chunk->reader, &stream->next))
@@ -333,8 +337,7 @@ next_packed(Merge *merge, Stream *stream)
 		if (chunk->traits_pass[stream->next.traits] &&
 			!is_left_out(merge, stream, stream->next.session))
 			break;
-		for (uint32 i = 0; i < stream->next.views; i++)
-			packed_next_view(&chunk->reader, &view);
+		packed_skip_views(&chunk->reader);
 	}
 	set_session(stream, stream->next.session);
 	return true;
@@ -386,6 +389,7 @@ take_packed(Merge *merge, Stream *stream)
 		if (view->started_at >= query->after_until)
 			view->states[AFTER].there = false;
 		gatherer->any_passes = gatherer->any_passes || view->passes;
+		gatherer->any_origin_passes = gatherer->any_origin_passes || view->origin_passes;
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -396,18 +400,18 @@ take_packed(Merge *merge, Stream *stream)
 static void
 open_days(Merge *merge, ArrayType *days)
 {
-	static const char query[] =
-		"SELECT day, site, pack FROM pageviews.packed_views"
-		" WHERE day = ANY ($1) AND chunk = 0 AND ($2 IS NULL OR site = $2)";
-	const text *site = merge->gatherer->query->site;
-	const Oid	types[] = {TIMESTAMPTZARRAYOID, TEXTOID};
-	const Datum values[] = {PointerGetDatum(days), PointerGetDatum(site)};
-	const char	nulls[] = {' ', site == NULL ? 'n' : ' '};
-	uint64		count = sql_select(query, lengthof(types), types, values, nulls);
-	Stream	  **streams = palloc_array(Stream *, Max(count, 1));
-	bool		null;
+	static const char query[] = "SELECT day, site, pack FROM pageviews.packed_views"
+								" WHERE day = ANY ($1) AND chunk = 0 AND ($2 IS NULL OR site = $2)";
+	const text		 *site = merge->gatherer->query->site;
+	const Oid		  types[] = {TIMESTAMPTZARRAYOID, TEXTOID};
+	const Datum		  values[] = {PointerGetDatum(days), PointerGetDatum(site)};
+	const char		  nulls[] = {' ', site == NULL ? 'n' : ' '};
+	uint64			  count = sql_select(query, lengthof(types), types, values, nulls);
+	Stream			**streams = palloc_array(Stream *, Max(count, 1));
+	bool			  null;
 
 	merge->heap = binaryheap_allocate((int) count + 1, compare_streams, NULL);
+	merge->group = palloc_array(Stream *, Max(count, 1));
 	for (uint64 i = 0; i < count; i++)
 	{
 		Stream *stream = palloc0(sizeof *stream);
@@ -415,8 +419,8 @@ open_days(Merge *merge, ArrayType *days)
 
 		stream->day = stream->at = DatumGetTimestampTz(sql_value(i, 1, &null));
 		stream->site = span_of_text(of);
-		stream->chunk = packed_chunk_read(merge->memory, &merge->filters, stream->day,
-										  sql_value(i, 3, &null));
+		stream->chunk =
+			packed_chunk_read(merge->memory, &merge->filters, stream->day, sql_value(i, 3, &null));
 		streams[i] = stream;
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -446,39 +450,82 @@ fits_in_memory(const Merge *merge, ArrayType *days)
 	return DatumGetInt64(sql_value(0, 1, &null)) <= MEMORY_LIMIT;
 }
 
+/* Begins with a session and site, unless views of it are gathered already. */
 static void
-run(Merge *merge)
+begin(Merge *merge, const Stream *stream)
 {
-	Gatherer *gatherer = merge->gatherer;
+	history_begin(merge->gatherer, stream->session, stream->site);
+	if (merge->gatherer->views.count > 0)
+		return;
+	while (merge->retired_count > 0)
+		MemoryContextDelete(merge->retired[--merge->retired_count]);
+}
 
-	binaryheap_build(merge->heap);
-	while (!binaryheap_empty(merge->heap))
+static bool
+is_of(const Stream *stream, const uint8 *session, Span site)
+{
+	return memcmp(stream->session, session, UUID_LEN) == 0 && span_equal(stream->site, site);
+}
+
+/* Whether any of the days of a group is wanted, or views that were read belong to it. */
+static bool
+is_wanted(const Merge *merge, int count)
+{
+	const HistoryQuery *query = merge->gatherer->query;
+	const SessionViews *views = &merge->gatherer->views;
+	const Stream	   *first = merge->group[0];
+
+	for (int i = 0; i < count; i++)
 	{
-		Stream *stream = (Stream *) DatumGetPointer(binaryheap_first(merge->heap));
-		bool	more;
-
-		CHECK_FOR_INTERRUPTS();
-		history_begin(gatherer, stream->session, stream->site);
-		if (gatherer->views.count == 0)
-		{
-			while (merge->retired_count > 0)
-				MemoryContextDelete(merge->retired[--merge->retired_count]);
-		}
-		if (stream->row != NULL)
-		{
-			history_take_row(gatherer, stream->row);
-			more = next_row(merge, stream);
-		}
-		else
-		{
-			take_packed(merge, stream);
-			more = next_packed(merge, stream);
-		}
-		if (more)
-			binaryheap_replace_first(merge->heap, PointerGetDatum(stream));
-		else
-			binaryheap_remove_first(merge->heap);
+		if (merge->group[i]->day < query->wanted_until &&
+			merge->group[i]->day + USECS_PER_DAY > query->wanted_since)
+			return true;
 	}
+	return (views->count > 0 && is_of(first, views->session, views->site)) ||
+		   (merge->rows->session != NULL && is_of(merge->rows, first->session, first->site));
+}
+
+/* Takes, or leaves, the days of the session that comes next, on one site. */
+static void
+run_days(Merge *merge)
+{
+	int		count = 0;
+	Stream *stream;
+	bool	wanted;
+
+	do
+	{
+		merge->group[count++] = (Stream *) DatumGetPointer(binaryheap_remove_first(merge->heap));
+		if (binaryheap_empty(merge->heap))
+			break;
+		stream = (Stream *) DatumGetPointer(binaryheap_first(merge->heap));
+	} while (stream->row == NULL && is_of(stream, merge->group[0]->session, merge->group[0]->site));
+
+	wanted = is_wanted(merge, count);
+	if (wanted)
+		begin(merge, merge->group[0]);
+	for (int i = 0; i < count; i++)
+	{
+		stream = merge->group[i];
+		if (wanted)
+			take_packed(merge, stream);
+		else
+			packed_skip_views(&stream->chunk->reader);
+		if (next_packed(merge, stream))
+			binaryheap_add(merge->heap, PointerGetDatum(stream));
+	}
+}
+
+/* Takes the row that comes next. */
+static void
+run_row(Merge *merge, Stream *stream)
+{
+	begin(merge, stream);
+	history_take_row(merge->gatherer, stream->row);
+	if (next_row(merge, stream))
+		binaryheap_replace_first(merge->heap, PointerGetDatum(stream));
+	else
+		binaryheap_remove_first(merge->heap);
 }
 
 bool
@@ -487,12 +534,10 @@ history_read_packed(Gatherer *gatherer)
 	const HistoryQuery *query = gatherer->query;
 	Oid					types[] = {TIMESTAMPTZOID, TEXTOID, INT4OID};
 	Merge				merge = {.gatherer = gatherer, .memory = CurrentMemoryContext};
-	Keeper				keeper = {
-					   .receiver = {keep, start_keeping, stop_keeping, stop_keeping, DestNone},
-					   .merge = &merge};
+	Keeper		  keeper = {.receiver = {keep, start_keeping, stop_keeping, stop_keeping, DestNone},
+							.merge = &merge};
 	ArrayType	 *days;
 	HistorySource source;
-	Stream		 *rows;
 
 	/* Changes undo what is in the packs; a few sessions are found faster without. */
 	if (query->changes || query->sessions != NULL)
@@ -505,10 +550,10 @@ history_read_packed(Gatherer *gatherer)
 	merge.filters = packed_filters_read(query->filters, query->origins);
 	source = make_source(&merge);
 	source.sessions = find_left_out(&merge, days);
-	merge.rows = tuplestore_begin_heap(false, false, work_mem);
+	merge.row_store = tuplestore_begin_heap(false, false, work_mem);
 	history_select(query, &source, &keeper.receiver);
-	rows = palloc0(sizeof *rows);
-	rows->row = MakeSingleTupleTableSlot(merge.row_description, &TTSOpsMinimalTuple);
+	merge.rows = palloc0(sizeof *merge.rows);
+	merge.rows->row = MakeSingleTupleTableSlot(merge.row_description, &TTSOpsMinimalTuple);
 
 	merge.chunk_plan = SPI_prepare("SELECT pack FROM pageviews.packed_views"
 								   " WHERE day = $1 AND site = $2 AND chunk = $3",
@@ -516,13 +561,23 @@ history_read_packed(Gatherer *gatherer)
 	if (merge.chunk_plan == NULL)
 		elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
 	open_days(&merge, days);
-	if (next_row(&merge, rows))
-		binaryheap_add_unordered(merge.heap, PointerGetDatum(rows));
-	run(&merge);
+	if (next_row(&merge, merge.rows))
+		binaryheap_add_unordered(merge.heap, PointerGetDatum(merge.rows));
+	binaryheap_build(merge.heap);
+	while (!binaryheap_empty(merge.heap))
+	{
+		Stream *stream = (Stream *) DatumGetPointer(binaryheap_first(merge.heap));
+
+		CHECK_FOR_INTERRUPTS();
+		if (stream->row != NULL)
+			run_row(&merge, stream);
+		else
+			run_days(&merge);
+	}
 	history_hand_over(gatherer);
 
-	ExecDropSingleTupleTableSlot(rows->row);
-	tuplestore_end(merge.rows);
+	ExecDropSingleTupleTableSlot(merge.rows->row);
+	tuplestore_end(merge.row_store);
 	SPI_freeplan(merge.chunk_plan);
 	return true;
 }

@@ -24,7 +24,8 @@ typedef struct Gatherer
 	MemoryContext		memory; /* of the session; reset after each */
 	SessionViews		views;
 	int					capacity;
-	bool				any_passes; /* whether one of the views does */
+	bool				any_passes;		   /* whether filters let any of the views pass ... */
+	bool				any_origin_passes; /* ... and any origin that its visit could have */
 } Gatherer;
 
 /* Hands over what was gathered, unless it is of this session and site. */

@@ -6,7 +6,8 @@
  *	  are, and of each its length and bytes; how many sessions there are, and each:
  *
  *		its id, 16 bytes; the word of its traits; twice the number of its views,
- *		and 1 more where created_at follows, from the start of the day; its views:
+ *		and 1 more where created_at follows, from the start of the day; how many
+ *		bytes its views take; these:
  *
  *		  the time since the view before, or since the start of the day; path;
  *		  origin; engagement; props
@@ -151,6 +152,7 @@ end_session(PackedWriter *writer)
 	if (session->has_created_at)
 		varint_write_signed(&writer->body,
 							(int64) ((uint64) session->created_at - (uint64) writer->day));
+	varint_write(&writer->body, writer->views.len);
 	appendBinaryStringInfo(&writer->body, writer->views.data, writer->views.len);
 	resetStringInfo(&writer->views);
 	writer->session_count++;
@@ -215,85 +217,126 @@ packed_finish(PackedWriter *writer, bool more)
 
 /* --- reading -------------------------------------------------------------------- */
 
-void
-packed_open(PackedReader *reader, TimestampTz day, const bytea *pack)
+static inline uint64
+read_number(PackedReader *reader)
 {
-	StringInfo bytes = &reader->bytes;
+	uint64 value = 0;
 
-	*bytes = (StringInfoData){.data = unconstify(char *, (const char *) VARDATA_ANY(pack)),
-							  .len = (int) VARSIZE_ANY_EXHDR(pack)};
-	reader->day = day;
-	if (varint_read(bytes) != PACKED_VERSION)
-		varint_corrupted();
-	reader->more = varint_read(bytes) != 0;
-	for (int i = 0; i < PACKED_WORD_COUNT; i++)
+	for (int shift = 0; shift < 64; shift += 7)
 	{
-		uint64 count = varint_read(bytes);
+		uint8 byte;
 
-		/* Each has a byte at least. */
-		if (count > (uint64) (bytes->len - bytes->cursor))
+		if (reader->at >= reader->end)
 			varint_corrupted();
-		reader->word_count[i] = (uint32) count;
-		reader->words[i] = palloc_array(Span, Max(count, 1));
-		for (uint64 k = 0; k < count; k++)
-		{
-			uint64 length = varint_read(bytes);
-
-			reader->words[i][k].data = varint_read_bytes(bytes, length);
-			reader->words[i][k].length = (int) length;
-		}
+		byte = *reader->at++;
+		value |= (uint64) (byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0)
+			return value;
 	}
-	reader->sessions_left = (uint32) varint_read(bytes);
+	varint_corrupted();
+}
+
+static inline int64
+read_signed(PackedReader *reader)
+{
+	uint64 value = read_number(reader);
+
+	return (int64) (value >> 1) ^ -(int64) (value & 1);
+}
+
+static const uint8 *
+read_bytes(PackedReader *reader, uint64 length)
+{
+	const uint8 *bytes = reader->at;
+
+	if (length > (uint64) (reader->end - reader->at))
+		varint_corrupted();
+	reader->at += length;
+	return bytes;
 }
 
 /* The number of a word that there is; `more` is what is allowed beyond. */
-static uint32
+static inline uint32
 read_word(PackedReader *reader, PackedWord kind, uint32 more)
 {
-	uint64 word = varint_read(&reader->bytes);
+	uint64 word = read_number(reader);
 
 	if (word >= (uint64) reader->word_count[kind] + more)
 		varint_corrupted();
 	return (uint32) word;
 }
 
+void
+packed_open(PackedReader *reader, TimestampTz day, const bytea *pack)
+{
+	reader->at = (const uint8 *) VARDATA_ANY(pack);
+	reader->end = reader->at + VARSIZE_ANY_EXHDR(pack);
+	reader->day = day;
+	if (read_number(reader) != PACKED_VERSION)
+		varint_corrupted();
+	reader->more = read_number(reader) != 0;
+	for (int i = 0; i < PACKED_WORD_COUNT; i++)
+	{
+		uint64 count = read_number(reader);
+
+		/* Each has a byte at least. */
+		if (count > (uint64) (reader->end - reader->at))
+			varint_corrupted();
+		reader->word_count[i] = (uint32) count;
+		reader->words[i] = palloc_array(Span, Max(count, 1));
+		for (uint64 k = 0; k < count; k++)
+		{
+			uint64 length = read_number(reader);
+
+			reader->words[i][k].data = (const char *) read_bytes(reader, length);
+			reader->words[i][k].length = (int) length;
+		}
+	}
+	reader->sessions_left = (uint32) read_number(reader);
+}
+
 bool
 packed_next_session(PackedReader *reader, PackedSession *session)
 {
 	uint64 count;
+	uint64 length;
 
 	if (reader->sessions_left == 0)
 		return false;
 	reader->sessions_left--;
-	session->session = (const uint8 *) varint_read_bytes(&reader->bytes, UUID_LEN);
+	session->session = read_bytes(reader, UUID_LEN);
 	session->traits = read_word(reader, PACKED_TRAITS, 0);
-	count = varint_read(&reader->bytes);
+	count = read_number(reader);
 	session->has_created_at = (count & 1) != 0;
 	session->created_at = 0;
 	if (session->has_created_at)
-		session->created_at = (TimestampTz) ((uint64) varint_read_signed(&reader->bytes) +
-											 (uint64) reader->day);
+		session->created_at = (TimestampTz) ((uint64) read_signed(reader) + (uint64) reader->day);
 	session->views = (uint32) (count >> 1);
+	length = read_number(reader);
+	if (length > (uint64) (reader->end - reader->at))
+		varint_corrupted();
+	reader->views_end = reader->at + length;
 	reader->last = reader->day;
 	return true;
 }
 
-static int64
-read_time(StringInfo from)
+void
+packed_skip_views(PackedReader *reader)
 {
-	uint64 time = varint_read(from);
-
-	return (int64) ((time & 1) != 0 ? time >> 1 : (time >> 1) * 1000);
+	reader->at = reader->views_end;
 }
 
 void
 packed_next_view(PackedReader *reader, PackedView *view)
 {
-	reader->last = (TimestampTz) ((uint64) reader->last + (uint64) read_time(&reader->bytes));
+	uint64 time = read_number(reader);
+
+	time = (time & 1) != 0 ? time >> 1 : (time >> 1) * 1000;
+	reader->last = (TimestampTz) ((uint64) reader->last + time);
 	view->started_at = reader->last;
 	view->path = read_word(reader, PACKED_PATH, 0);
 	view->origin = read_word(reader, PACKED_ORIGIN, 0);
-	view->engagement = (int32) varint_read_signed(&reader->bytes);
+	view->engagement = (int32) read_signed(reader);
 	view->props = read_word(reader, PACKED_PROPS, 1);
 }
 

@@ -68,21 +68,24 @@ extern bytea *packed_finish(PackedWriter *writer, bool more);
 
 typedef struct PackedReader
 {
-	StringInfoData bytes;
-	TimestampTz	   day;
-	bool		   more; /* another pack of the same day and site follows */
-	Span		  *words[PACKED_WORD_COUNT];
-	uint32		   word_count[PACKED_WORD_COUNT];
-	uint32		   sessions_left;
-	TimestampTz	   last; /* when the view before began */
+	const uint8 *at; /* what is read next */
+	const uint8 *end;
+	TimestampTz	 day;
+	bool		 more; /* another pack of the same day and site follows */
+	Span		*words[PACKED_WORD_COUNT];
+	uint32		 word_count[PACKED_WORD_COUNT];
+	uint32		 sessions_left;
+	const uint8 *views_end; /* of the session */
+	TimestampTz	 last;		/* when the view before began */
 } PackedReader;
 
 /* Begins with a pack; raises ERRCODE_DATA_CORRUPTED, as the others do, for what is none. */
 extern void packed_open(PackedReader *reader, TimestampTz day, const bytea *pack);
 
-/* The next session; false if there is none.  All of its views are to be read before the next one. */
+/* The next session; false if there is none.  Its views are to be read, or skipped, before another. */
 extern bool packed_next_session(PackedReader *reader, PackedSession *session);
 extern void packed_next_view(PackedReader *reader, PackedView *view);
+extern void packed_skip_views(PackedReader *reader);
 
 /* The texts of a word: `count` of them. */
 extern void packed_parts(const PackedReader *reader, PackedWord kind, uint32 word, Span *parts,

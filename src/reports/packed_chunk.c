@@ -9,24 +9,26 @@
 
 #include "address.h"
 
-static const Span origin_parameters[] = {{"utm_campaign", 12},
-										 {"utm_source", 10},
-										 {"utm_medium", 10}};
+static const Span origin_parameters[] = {
+	{"utm_campaign", 12}, {"utm_source", 10}, {"utm_medium", 10}};
 
 PackedFilters
 packed_filters_read(Jsonb *filters, bool origins)
 {
 	static const char *const origin_names[] = {"referrer", "campaign", "source", "medium"};
-	static const char *const traits_names[] = {"country", "browser", "system", "device", "language"};
+	static const char *const traits_names[] = {"country", "browser", "system", "device",
+											   "language"};
 	PackedFilters			 result = {.origins = origins};
 	JsonbValue				 space;
 	JsonbValue				*property = NULL;
 
 	result.page = filter_read(filters, (Span){"page", 4});
 	for (int i = 0; i < lengthof(origin_names); i++)
-		result.origin[i] = filter_read(filters, (Span){origin_names[i], (int) strlen(origin_names[i])});
+		result.origin[i] =
+			filter_read(filters, (Span){origin_names[i], (int) strlen(origin_names[i])});
 	for (int i = 0; i < lengthof(traits_names); i++)
-		result.traits[i] = filter_read(filters, (Span){traits_names[i], (int) strlen(traits_names[i])});
+		result.traits[i] =
+			filter_read(filters, (Span){traits_names[i], (int) strlen(traits_names[i])});
 	if (filters != NULL && JB_ROOT_IS_OBJECT(filters))
 		property = getKeyJsonValueFromContainer(&filters->root, "property", 8, &space);
 	if (property != NULL)
@@ -148,8 +150,7 @@ read_traits(PackedChunk *chunk, const PackedFilters *filters)
 PackedChunk *
 packed_chunk_read(MemoryContext parent, const PackedFilters *filters, TimestampTz day, Datum pack)
 {
-	MemoryContext memory =
-		AllocSetContextCreate(parent, "pageviews chunk", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext memory = AllocSetContextCreate(parent, "pageviews chunk", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(memory);
 	PackedChunk	 *chunk = palloc0(sizeof *chunk);
 

@@ -69,12 +69,12 @@ typedef struct Row
 /* Takes the views of a day and writes packs of them. */
 typedef struct Packer
 {
-	TimestampTz	  day;
-	MemoryContext pack_memory; /* reset after each */
-	PackedWriter *writer; /* NULL: none is begun */
+	TimestampTz	   day;
+	MemoryContext  pack_memory; /* reset after each */
+	PackedWriter  *writer;		/* NULL: none is begun */
 	StringInfoData site;
-	uint8		  session[UUID_LEN];
-	int32		  chunk;
+	uint8		   session[UUID_LEN];
+	int32		   chunk;
 } Packer;
 
 static void
@@ -84,13 +84,14 @@ write_chunk(Packer *packer, bool more)
 	Oid				  types[] = {TIMESTAMPTZOID, TEXTOID, INT4OID, BYTEAOID};
 	MemoryContext	  caller = MemoryContextSwitchTo(packer->pack_memory);
 	Datum			  values[] = {
-		TimestampTzGetDatum(packer->day),
-		PointerGetDatum(cstring_to_text_with_len(packer->site.data, packer->site.len)),
-		Int32GetDatum(packer->chunk), PointerGetDatum(packed_finish(packer->writer, more))};
+					TimestampTzGetDatum(packer->day),
+					PointerGetDatum(cstring_to_text_with_len(packer->site.data, packer->site.len)),
+					Int32GetDatum(packer->chunk), PointerGetDatum(packed_finish(packer->writer, more))};
 
-	sql_execute(&plan,
-				"INSERT INTO pageviews.packed_views (day, site, chunk, pack) VALUES ($1, $2, $3, $4)",
-				lengthof(types), types, values);
+	sql_execute(
+		&plan,
+		"INSERT INTO pageviews.packed_views (day, site, chunk, pack) VALUES ($1, $2, $3, $4)",
+		lengthof(types), types, values);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(packer->pack_memory);
 	packer->writer = NULL;
@@ -109,13 +110,11 @@ text_of(const Row *row, int column)
 static void
 begin_session(Packer *packer, const Row *row, const uint8 *session, Span site)
 {
-	PackedSession packed = {.session = session,
-							.has_created_at = !row->nulls[COLUMN_CREATED]};
+	PackedSession packed = {.session = session, .has_created_at = !row->nulls[COLUMN_CREATED]};
 	Span		  traits[SESSION_DIMENSIONS];
-	bool same_site = span_equal(site, (Span){packer->site.data, packer->site.len});
+	bool		  same_site = span_equal(site, (Span){packer->site.data, packer->site.len});
 
-	if (packer->writer != NULL &&
-		(!same_site || packed_view_count(packer->writer) >= CHUNK_VIEWS))
+	if (packer->writer != NULL && (!same_site || packed_view_count(packer->writer) >= CHUNK_VIEWS))
 		write_chunk(packer, same_site);
 	if (!same_site)
 	{
@@ -144,13 +143,13 @@ add_view(Packer *packer, const Row *row)
 {
 	PackedWriter *writer = packer->writer;
 	Span		  path = text_of(row, COLUMN_PATH);
-	Span origin[] = {text_of(row, COLUMN_REFERRER), text_of(row, COLUMN_QUERY)};
-	PackedView view = {
-		.started_at = DatumGetTimestampTz(row->values[COLUMN_STARTED]),
-		.engagement = DatumGetInt32(row->values[COLUMN_ENGAGEMENT]),
-		.path = packed_word(writer, PACKED_PATH, &path, 1),
-		.origin = packed_word(writer, PACKED_ORIGIN, origin, lengthof(origin)),
-	};
+	Span		  origin[] = {text_of(row, COLUMN_REFERRER), text_of(row, COLUMN_QUERY)};
+	PackedView	  view = {
+		   .started_at = DatumGetTimestampTz(row->values[COLUMN_STARTED]),
+		   .engagement = DatumGetInt32(row->values[COLUMN_ENGAGEMENT]),
+		   .path = packed_word(writer, PACKED_PATH, &path, 1),
+		   .origin = packed_word(writer, PACKED_ORIGIN, origin, lengthof(origin)),
+	   };
 
 	if (!row->nulls[COLUMN_PROPS])
 	{
@@ -182,12 +181,12 @@ take_row(Packer *packer, const Row *row)
 static void
 pack_day(TimestampTz day)
 {
-	Oid					 type = TIMESTAMPTZOID;
-	Datum				 value = TimestampTzGetDatum(day);
-	Packer				 packer = {.day = day};
-	SPIParseOpenOptions	 options = {.params = sql_parameters(1, &type, &value, NULL),
-									.read_only = true};
-	Portal				 views;
+	Oid					type = TIMESTAMPTZOID;
+	Datum				value = TimestampTzGetDatum(day);
+	Packer				packer = {.day = day};
+	SPIParseOpenOptions options = {.params = sql_parameters(1, &type, &value, NULL),
+								   .read_only = true};
+	Portal				views;
 
 	sql_execute(NULL, "DELETE FROM pageviews.packed_days WHERE day = $1", 1, &type, &value);
 	sql_execute(NULL, "INSERT INTO pageviews.packed_days (day) VALUES ($1)", 1, &type, &value);
@@ -225,8 +224,7 @@ void
 packing_note_changes(const RollupState *state)
 {
 	Oid	  types[] = {INT8OID, TIMESTAMPTZOID};
-	Datum values[] = {Int64GetDatum(state->consuming),
-					  TimestampTzGetDatum(state->consuming_since)};
+	Datum values[] = {Int64GetDatum(state->consuming), TimestampTzGetDatum(state->consuming_since)};
 
 	sql_execute(NULL,
 				"INSERT INTO pageviews.packed_stale (day, site, session_id) "
@@ -264,10 +262,9 @@ packing_forget_all(void)
 bool
 packing_pack(const RollupState *state)
 {
-	Oid			types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, INT2OID};
-	Datum		values[] = {TimestampTzGetDatum(state->raw_since),
-							TimestampTzGetDatum(state->days_until), Int16GetDatum(DIMENSION_ALL),
-							Int16GetDatum(LEVEL_DAY)};
+	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, INT2OID};
+	Datum values[] = {TimestampTzGetDatum(state->raw_since), TimestampTzGetDatum(state->days_until),
+					  Int16GetDatum(DIMENSION_ALL), Int16GetDatum(LEVEL_DAY)};
 	uint64		count;
 	bool		null;
 	TimestampTz day;
@@ -279,10 +276,11 @@ packing_pack(const RollupState *state)
 		" WHERE r.dimension = $3 AND r.level = $4 AND r.bucket >= $1 AND r.bucket < $2"
 		" AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
 		" WHERE m.hour >= r.bucket AND m.hour < r.bucket + interval '24 hours')"
-		" AND (d.day IS NULL OR (SELECT count(*) >= CASE WHEN d.packed_at < clock_timestamp() - "
-		STALE_OLD_SQL " THEN 1 ELSE " CppAsString2(STALE_ENOUGH) " END"
-		" FROM pageviews.packed_stale AS s WHERE s.day = d.day))"
-		" GROUP BY r.bucket ORDER BY r.bucket DESC LIMIT 2",
+		" AND (d.day IS NULL OR (SELECT count(*) >= CASE WHEN d.packed_at < clock_timestamp() - " STALE_OLD_SQL
+		" THEN 1 ELSE " CppAsString2(
+			STALE_ENOUGH) " END"
+						  " FROM pageviews.packed_stale AS s WHERE s.day = d.day))"
+						  " GROUP BY r.bucket ORDER BY r.bucket DESC LIMIT 2",
 		lengthof(types), types, values, NULL);
 	if (count == 0)
 		return false;

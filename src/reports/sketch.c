@@ -49,8 +49,9 @@
 void
 varint_corrupted(void)
 {
-	ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a roll-up of pageviews is damaged"),
-			errhint("SELECT pageviews.rebuild_rollups() makes the roll-ups again from the views."));
+	ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("a roll-up or packed day of pageviews is damaged"),
+			errhint("SELECT pageviews.rebuild_rollups() makes both again from the views."));
 }
 
 static uint64

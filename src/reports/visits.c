@@ -236,6 +236,8 @@ visits_tell(const SessionViews *views, Version version, const VisitRules *rules,
 	{
 		StringInfoData value;
 
+		if (!WANTED(rules, DIMENSION_FIRST_OF_SESSION + i))
+			continue;
 		initStringInfo(&value);
 		value_write(&value, &views->traits[i], 1);
 		telling.traits[i] = (Span){value.data, value.len};

@@ -1,0 +1,118 @@
+-- Packed days as a user meets them: many views, odd times, who reads what, what is damaged, what goes.
+SET timezone = 'UTC';
+SET jit = off;
+SET client_min_messages = 'warning';
+CREATE EXTENSION pageviews;
+SELECT pageviews.make_partition(m::date) FROM (VALUES ('2024-02-01'), ('2024-03-01')) AS v (m);
+
+-- 20,000 views of one day on one site take three chunks; sessions without a row, robots, texts of all kinds, times to the microsecond.
+INSERT INTO pageviews.sessions (session_id, created_at, country, browser, system, device, language, screen_width, screen_height, robot)
+SELECT md5(n::text)::uuid, CASE n % 50 WHEN 0 THEN '-infinity' WHEN 1 THEN 'infinity' ELSE '2024-02-09'::timestamptz + n * interval '7 minutes' END,
+	   (ARRAY['CH', 'DE', NULL])[1 + n % 3], (ARRAY['Firefox', '', NULL])[1 + n % 3], repeat('s', n % 300), 'desktop', 'de', CASE WHEN n % 4 > 0 THEN n END, 900, n % 40 = 0
+FROM generate_series(1, 4000) AS n;
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path, referrer, query, props)
+SELECT gen_random_uuid(), md5((n % 4500)::text)::uuid, '2024-02-10 00:00'::timestamptz + n * interval '4.2 seconds' + (n % 3) * interval '1 microsecond', 7,
+	   CASE n % 100 WHEN 0 THEN -5 WHEN 1 THEN 2147483647 ELSE n % 70000 END, 0, 0, 1, s.site, '/' || n % 211 || repeat('x', n % 7 * 40),
+	   (ARRAY[NULL, '', 'https://www.google.com/', 'https://' || n % 97 || '.example/a', 'no address'])[1 + n % 5], (ARRAY[NULL, '', 'utm_campaign=' || n % 13])[1 + n % 3],
+	   CASE n % 4 WHEN 0 THEN jsonb_build_object('plan', n % 5, 'n', n % 11) WHEN 1 THEN '{}' END
+FROM generate_series(1, 20000) AS n, (VALUES ('a.example'), ('b.example')) AS s (site) WHERE s.site = 'a.example' OR n % 10 = 0;
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), md5(n::text)::uuid, '2024-02-10 23:59:59.999999'::timestamptz + d * interval '1 second', 7, 1000, 0, 0, 1, 'a.example', '/midnight'
+FROM generate_series(1, 100) AS n, generate_series(0, 1) AS d;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT day, site, count(*) AS chunks FROM pageviews.packed_views GROUP BY day, site ORDER BY day, site;
+SELECT day FROM pageviews.packed_days ORDER BY day;
+
+-- Reports with and without packs.
+CREATE TEMPORARY TABLE asked (n serial, since timestamptz, until timestamptz, site text, filters jsonb);
+INSERT INTO asked (since, until, site, filters)
+SELECT p.since, p.until, s.site, f.filters
+FROM (VALUES ('2024-02-01'::timestamptz, '2024-03-01'::timestamptz), ('2024-02-10 03:04:05', '2024-02-10 22:22:22.222222'), ('2024-02-11', '2024-02-12')) AS p (since, until),
+	 (VALUES (NULL), ('b.example')) AS s (site),
+	 (VALUES ('{}'::jsonb), ('{"page": "/1*"}'), ('{"country": ["CH", null], "browser": ""}'), ('{"referrer": "*example", "language": "de"}'), ('{"referrer": null, "campaign": ["1*", null]}'),
+			 ('{"property": {"plan": 3}}'), ('{"property": {}}'), ('{"page": []}'), ('{"system": "sss*"}'), ('{"source": null, "medium": null}')) AS f (filters);
+CREATE TEMPORARY VIEW reports (what, n, row) AS
+	SELECT 'pages', a.n, p::text FROM asked AS a, LATERAL pageviews.pages(a.since, a.until, a.site, a.filters) AS p
+	UNION ALL SELECT 'entries', a.n, p::text FROM asked AS a, LATERAL pageviews.entry_pages(a.since, a.until, a.site, a.filters) AS p
+	UNION ALL SELECT 'timeline', a.n, p::text FROM asked AS a, LATERAL pageviews.timeline(a.since, a.until, a.site, a.filters, '6 hours') AS p WHERE p.views > 0
+	UNION ALL SELECT 'referrers', a.n, p::text FROM asked AS a, LATERAL pageviews.referrers(a.since, a.until, a.site, a.filters) AS p
+	UNION ALL SELECT 'screens', a.n, p::text FROM asked AS a, LATERAL pageviews.screens(a.since, a.until, a.site, a.filters) AS p
+	UNION ALL SELECT 'funnel', a.n, p::text FROM asked AS a, LATERAL pageviews.funnel(a.since, a.until, a.site, a.filters, '{/1*,/2*,/*}') AS p
+	UNION ALL SELECT 'retention', a.n, p::text FROM asked AS a, LATERAL pageviews.retention(a.since, a.until, a.site, a.filters, '1 day') AS p;
+CREATE TEMPORARY TABLE packed AS SELECT * FROM reports;
+SELECT what, count(*) > 0 AS some FROM packed GROUP BY what ORDER BY what COLLATE "C";
+BEGIN;
+DELETE FROM pageviews.packed_days;
+SELECT count(*) AS packs FROM pageviews.packed_views;
+(TABLE packed EXCEPT ALL TABLE reports) UNION ALL (TABLE reports EXCEPT ALL TABLE packed);
+ROLLBACK;
+
+-- What is stale is read from the views.
+BEGIN;
+INSERT INTO pageviews.packed_stale (day, site, session_id) SELECT '2024-02-10', 'a.example', md5(n::text)::uuid FROM generate_series(1, 4500, 3) AS n;
+(TABLE packed EXCEPT ALL TABLE reports) UNION ALL (TABLE reports EXCEPT ALL TABLE packed);
+ROLLBACK;
+
+-- Whoever may read some sites reads their packs, and no others.
+CREATE ROLE regress_pageviews_packer;
+GRANT pageviews_site_reader TO regress_pageviews_packer;
+INSERT INTO pageviews.site_readers VALUES ('regress_pageviews_packer', 'b.example');
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-11', 'b.example', '{"page": "/1*"}');
+SET ROLE regress_pageviews_packer;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-11', NULL, '{"page": "/1*"}');
+SELECT DISTINCT site FROM pageviews.packed_views;
+DELETE FROM pageviews.packed_days;
+RESET ROLE;
+
+-- A damaged pack is an error that says what to do, and nothing worse.
+CREATE FUNCTION pg_temp.damaged(damage bytea) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	hint text;
+BEGIN
+	UPDATE pageviews.packed_views SET pack = damage WHERE chunk = 0;
+	PERFORM FROM pageviews.pages('2024-02-10', '2024-02-11', NULL, '{}');
+	RAISE EXCEPTION 'nothing was noticed' USING ERRCODE = 'assert_failure';
+EXCEPTION WHEN data_corrupted THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	RETURN concat_ws('; ', sqlerrm, hint);
+END
+$$;
+SELECT pg_temp.damaged(d) FROM (VALUES ('\x'::bytea), ('\x02'), ('\x0101'), ('\x0100ffffffffff7f'), ('\x01000000000001'), ('\x0100010501'), ('\x010100000000')) AS v (d);
+SELECT pg_temp.damaged(substr(pack, 1, length(pack) - 3)) FROM pageviews.packed_views WHERE site = 'b.example' AND chunk = 0;
+-- Whatever byte is wrong: an error, or numbers that are.
+DO $$
+DECLARE
+	whole bytea;
+	found integer := 0;
+BEGIN
+	SELECT pack INTO whole FROM pageviews.packed_views WHERE site = 'b.example' AND chunk = 0;
+	PERFORM setseed(0.7);
+	FOR i IN 1 .. 300 LOOP
+		UPDATE pageviews.packed_views SET pack = set_byte(whole, (random() * (length(whole) - 1))::integer, (random() * 255)::integer) WHERE site = 'b.example' AND chunk = 0;
+		BEGIN
+			PERFORM FROM pageviews.pages('2024-02-10', '2024-02-11', 'b.example', '{}');
+		EXCEPTION WHEN data_corrupted THEN
+			found := found + 1;
+		END;
+	END LOOP;
+	UPDATE pageviews.packed_views SET pack = whole WHERE site = 'b.example' AND chunk = 0;
+	RAISE WARNING '%', CASE WHEN found > 10 THEN 'some were noticed' ELSE found || ' were noticed' END;
+END
+$$;
+
+-- What goes with the views.
+SELECT pageviews.forget_session(md5('7')::uuid) > 0 AS forgotten;
+SELECT count(*) FROM pageviews.packed_views WHERE position(decode(md5('7'), 'hex') IN pack) > 0;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT count(*) > 0 AS again FROM pageviews.packed_days;
+SELECT pageviews.rebuild_rollups();
+SELECT count(*) FROM pageviews.packed_days;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT pageviews.drop_partition('2024-03-15');
+SELECT count(*) FROM pageviews.packed_days;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-11', NULL, '{}');
+
+DROP VIEW reports;
+DROP EXTENSION pageviews;
+DROP OWNED BY regress_pageviews_packer;
+DROP ROLE regress_pageviews_packer;

@@ -1,0 +1,120 @@
+# Packed days follow the views: those that come days late, from browsers that knew them
+# and from others, those that somebody changes by hand, those that are forgotten.  At
+# each moment reports with filters are what they are without the packs.
+
+use strict;
+use warnings FATAL => 'all';
+
+use Pageviews::Cluster;
+use Test::More;
+
+my $node = Pageviews::Cluster->running('main', rollup_delay => 0, linger => '300ms');
+
+# Reports that read single views.
+my %reports = (
+	pages => q{SELECT * FROM pageviews.pages(filters => '{"page": "/late/*"}')},
+	referrers => q{SELECT * FROM pageviews.referrers(filters => '{"referrer": "*.example"}')},
+	everything => q{SELECT views, visitors, visits, engagement_total_ms FROM pageviews.summary(filters => '{}')},
+	properties => q{SELECT * FROM pageviews.entry_pages(filters => '{"property": {"plan": "pro"}}')},
+	devices => q{SELECT * FROM pageviews.pages(filters => '{"device": "desktop", "browser": null}')},
+	funnel => q{SELECT * FROM pageviews.funnel(steps => '{/late/0,/late/1}', within => '2 days')},
+	retention => q{SELECT * FROM pageviews.retention(period => '1 day')},
+);
+
+# With and without the packs, in one snapshot; what packs is held off meanwhile.
+sub reports_are_right
+{
+	my ($when) = @_;
+	my $query = "BEGIN ISOLATION LEVEL REPEATABLE READ;\nLOCK TABLE pageviews.rollup_state IN SHARE UPDATE EXCLUSIVE MODE;\n";
+
+	$query .= "CREATE TEMP TABLE packed_$_ AS $reports{$_};\n" for sort keys %reports;
+	$query .= "DELETE FROM pageviews.packed_days;\n";
+	$query .= join(' UNION ALL ', map {
+		my $name = $_;
+		my ($a, $b) = ("TABLE packed_$name", $reports{$name});
+
+		"SELECT '$name: ' || count(*) FROM (($a EXCEPT ALL $b) UNION ALL ($b EXCEPT ALL $a)) AS d HAVING count(*) > 0"
+	} sort keys %reports) . ";\nROLLBACK;\n";
+	is($node->value($query), '', "$when: reports are as without packs");
+	return;
+}
+
+my $day = $node->value("SELECT extract(epoch FROM date_trunc('day', now() - interval '2 days', 'UTC'))::bigint");
+
+# A view of two days ago, told now.
+sub late_view
+{
+	my ($visitor, $path, $second, %more) = @_;
+	my $view = $visitor->new_view($path, view => Pageviews::Client::uuid(int(($day + $second) * 1000)), %more);
+
+	$view->{born} = $day + $second;
+	$visitor->send_message(Pageviews::Client::message($view, 'end', reason => 'closed', state => 'hidden', visible => 700 + $second, whole => 1));
+	$visitor->expect(type => 'stored', view => $view->{view});
+	return $view;
+}
+
+# What is packed when; something is stored so that there is a reason to look.
+my $pulse = $node->visitor;
+sub eventually_packed
+{
+	my ($what, $query) = @_;
+
+	Pageviews::Cluster::eventually($what, 60, sub {
+		my $view = $pulse->begin('/pulse');
+
+		$pulse->end_view($view, visible => 1);
+		return $node->value($query) eq 't';
+	});
+	return;
+}
+
+my @visitors = map { $node->visitor } 1 .. 12;
+for my $i (0 .. $#visitors)
+{
+	late_view($visitors[$i], '/late/' . $i % 3, 36000 + 10 * $i,
+		referrer => $i % 2 ? "https://$i.example/" : undef, props => $i % 3 ? { plan => $i % 2 ? 'pro' : 'free' } : undef);
+	late_view($visitors[$i], '/late/' . ($i + 1) % 3, 36100 + 10 * $i) if $i % 2;
+}
+reports_are_right('before');
+$node->set_now(rollup_delay => '1s');
+eventually_packed('the day is packed', "SELECT EXISTS (SELECT FROM pageviews.packed_days AS d JOIN pageviews.packed_views AS p USING (day) WHERE d.day = to_timestamp($day))");
+reports_are_right('packed');
+cmp_ok($node->value(q{SELECT sum(views) FROM pageviews.pages(filters => '{"page": "/late/*"}')}), '==', 18, 'and all views are in them');
+
+# Later still: more of a session that is packed, and one that is not.
+late_view($visitors[0], '/late/9', 36500, props => { plan => 'pro' });
+my $stranger = $node->visitor;
+late_view($stranger, '/late/8', 36501, referrer => 'https://stranger.example/');
+cmp_ok($node->value('SELECT count(*) FROM pageviews.rollup_changes'), '>=', 2, 'the changes wait');
+reports_are_right('late views came');
+$node->safe_psql('postgres', "UPDATE pageviews.rollup_changes SET changed_at = changed_at - interval '2 hours'");
+eventually_packed('the sessions are noted', 'SELECT count(*) = 2 FROM pageviews.packed_stale');
+is($node->value('SELECT count(*) FROM pageviews.rollup_changes WHERE started_at < now() - interval \'1 day\''), '0', 'the changes are taken');
+reports_are_right('late views are rolled up');
+$node->safe_psql('postgres', "UPDATE pageviews.packed_days SET packed_at = packed_at - interval '2 days'");
+eventually_packed('the day is packed again', 'SELECT count(*) = 0 FROM pageviews.packed_stale');
+reports_are_right('packed again');
+cmp_ok($node->value(q{SELECT sum(views) FROM pageviews.pages(filters => '{"page": "/late/*"}')}), '==', 20, 'with the late ones');
+
+# By hand.
+my $packed_at = $node->value("SELECT packed_at FROM pageviews.packed_days WHERE day = to_timestamp($day)");
+$node->safe_psql('postgres', q{UPDATE pageviews.views SET path = '/late/7' WHERE path = '/late/1'});
+reports_are_right('paths were changed by hand');
+cmp_ok($node->value(q{SELECT sum(views) FROM pageviews.pages(filters => '{"page": "/late/7"}')}), '>', 0, 'the new paths are there');
+eventually_packed('the day is packed after that', "SELECT EXISTS (SELECT FROM pageviews.packed_days WHERE day = to_timestamp($day) AND packed_at > '$packed_at')");
+reports_are_right('packed after that');
+
+# Forgotten at once, and not brought back by what is packed after it.
+my $forgotten = $node->value(q{SELECT session_id FROM pageviews.views WHERE path = '/late/9'});
+my $in_packs = "SELECT count(*) FROM pageviews.packed_views WHERE position(uuid_send('$forgotten') IN pack) > 0";
+is($node->value($in_packs), '1', 'a session is in a pack');
+$node->safe_psql('postgres', "SELECT pageviews.forget_session('$forgotten')");
+is($node->value($in_packs), '0', 'and in none when it is forgotten');
+reports_are_right('forgotten');
+eventually_packed('the day is packed without it', "SELECT EXISTS (SELECT FROM pageviews.packed_days WHERE day = to_timestamp($day))");
+is($node->value($in_packs), '0', 'nor later');
+reports_are_right('packed without it');
+
+$node->conserved;
+$node->stop;
+done_testing();
