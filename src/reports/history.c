@@ -37,6 +37,7 @@ typedef enum HistoryColumn
 	COLUMN_LANGUAGE,
 	COLUMN_WIDTH,
 	COLUMN_HEIGHT,
+	COLUMN_CREATED,
 	COLUMN_BEFORE, /* of a change: existed, engagement_ms, referrer, query */
 	COLUMN_AFTER = COLUMN_BEFORE + 4,
 	COLUMN_COUNT = COLUMN_AFTER + 4
@@ -111,6 +112,9 @@ begin_session(Gatherer *gatherer, const TupleTableSlot *slot, const uint8 *sessi
 	for (int i = 0; i < SESSION_DIMENSIONS - 1; i++)
 		views->traits[i] = text_of_slot(slot, COLUMN_COUNTRY + i);
 	views->traits[DIMENSION_SCREEN - DIMENSION_FIRST_OF_SESSION] = screen_of_slot(slot);
+	views->has_created_at = !slot->tts_isnull[COLUMN_CREATED];
+	if (views->has_created_at)
+		views->created_at = DatumGetTimestampTz(slot->tts_values[COLUMN_CREATED]);
 }
 
 static bool
@@ -222,6 +226,7 @@ make_sql(const HistoryQuery *query)
 {
 	StringInfoData sql;
 	bool		   after = query->changes && query->consumed != PG_INT64_MAX;
+	bool		   joined = query->traits || query->created;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql,
@@ -238,10 +243,11 @@ make_sql(const HistoryQuery *query)
 							  " s.screen_width, s.screen_height"
 							: ", NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,"
 							  " NULL::integer, NULL::integer");
+	appendStringInfoString(&sql, query->created ? ", s.created_at" : ", NULL::timestamptz");
 	append_change(&sql, "b", query->changes, query->origins);
 	append_change(&sql, "a", after, query->origins);
 	appendStringInfoString(&sql, " FROM pageviews.views AS v");
-	if (query->traits)
+	if (joined)
 		appendStringInfoString(&sql, " LEFT JOIN pageviews.sessions AS s"
 									 " ON s.session_id = v.session_id");
 	if (query->changes)
@@ -249,10 +255,9 @@ make_sql(const HistoryQuery *query)
 	if (after)
 		append_changes(&sql, "a", true);
 	appendStringInfoString(&sql, " WHERE v.started_at >= $1 AND v.started_at < $2");
-	appendStringInfoString(&sql, query->traits
-									 ? " AND s.robot IS NOT TRUE"
-									 : " AND NOT EXISTS (SELECT FROM pageviews.sessions AS r"
-									   " WHERE r.session_id = v.session_id AND r.robot)");
+	appendStringInfoString(&sql, joined ? " AND s.robot IS NOT TRUE"
+										: " AND NOT EXISTS (SELECT FROM pageviews.sessions AS r"
+										  " WHERE r.session_id = v.session_id AND r.robot)");
 	if (query->sessions != NULL)
 		appendStringInfoString(&sql, " AND v.session_id = ANY ($3)");
 	if (query->site != NULL)
