@@ -125,7 +125,7 @@ take_end(void *context)
 		bool found;
 
 		retention->was_seen[period] = false;
-		if (counts && period >= cohort)
+		if (counts)
 		{
 			Return *entry = returns_insert(retention->returns, return_key(cohort, period), &found);
 
@@ -185,7 +185,7 @@ pageviews_cohorts(PG_FUNCTION_ARGS)
 	read_starts(&retention, PG_GETARG_ARRAYTYPE_P(4));
 	query.created = true;
 	if (retention.count == 0)
-		query.until = query.since;
+		query.until = query.since; /* no periods, no views */
 	retention.sizes = palloc0_array(int64, Max(retention.count, 1));
 	retention.seen = palloc_array(int, Max(retention.count, 1));
 	retention.was_seen = palloc0_array(bool, Max(retention.count, 1));
