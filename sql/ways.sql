@@ -76,5 +76,37 @@ SELECT count(*) FROM pageviews.export_visits;
 INSERT INTO pageviews.goals (name, pattern) VALUES ('mine', '*');
 RESET ROLE;
 
+-- Sessions on two sites: their views count together, each visit with its own origin.
+CREATE TEMPORARY TABLE strolls (n serial, session integer, started_at timestamptz, site text, path text, referrer text);
+INSERT INTO strolls (session, started_at, site, path, referrer) VALUES
+	(1, '2024-06-10 10:00', 'a.example', '/', 'https://www.google.com/'), (1, '2024-06-10 10:05', 'b.example', '/pricing', NULL), (1, '2024-06-10 10:10', 'a.example', '/signup/a', NULL),
+	(2, '2024-06-10 10:00', 'b.example', '/', 'https://www.google.com/'), (2, '2024-06-10 10:05', 'b.example', '/pricing', NULL), (2, '2024-06-10 10:05', 'a.example', '/signup/a', NULL),	-- at one moment: in the order of the sites
+	(3, '2024-06-10 10:00', 'b.example', '/pricing', NULL), (3, '2024-06-10 10:05', 'a.example', '/', NULL),
+	(3, '2024-06-11 09:00', 'b.example', '/', 'https://www.google.com/'), (3, '2024-06-11 09:10', 'b.example', '/pricing', NULL), (2, '2024-06-12 12:00', 'a.example', '/', NULL);
+INSERT INTO pageviews.sessions (session_id, created_at) VALUES ('00000000-0000-4000-8000-900000000003', '2024-06-11');	-- of the others no row came
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path, referrer)
+SELECT ('00000000-0000-7000-8000-9' || lpad(n::text, 11, '0'))::uuid, ('00000000-0000-4000-8000-9' || lpad(session::text, 11, '0'))::uuid,
+	   started_at, 7, 1000, 0, 0, 1, site, path, referrer
+FROM strolls;
+SELECT s.site, o.filters, array_agg(f.visitors ORDER BY f.step) AS visitors
+FROM (VALUES (NULL), ('a.example'), ('b.example')) AS s (site), (VALUES (NULL), ('{"referrer": "google.com"}'), ('{"referrer": null, "page": "/*"}')) AS o (filters),
+	 pageviews.funnel('2024-06-10', '2024-06-20', s.site, o.filters::jsonb, ARRAY['/', '/pricing', '/signup/*']) AS f
+GROUP BY s.site, o.filters ORDER BY s.site NULLS FIRST, o.filters NULLS FIRST;
+SELECT step, visitors FROM pageviews.funnel('2024-06-10 10:05', '2024-06-11 09:10', filters => '{"referrer": "google.com"}', steps => ARRAY['/pricing', '/signup/*']);	-- the visit began before
+SELECT step, visitors FROM pageviews.funnel('-infinity', 'infinity', filters => '{"referrer": "google.com"}', steps => ARRAY['/']);
+SELECT step, visitors FROM pageviews.funnel('2024-06-10', '2024-06-20', filters => '{"country": null}', steps => ARRAY['*']);	-- of those that have a row
+SELECT s.site, o.filters, r.cohort, r.period, r.size, r.visitors
+FROM (VALUES (NULL), ('a.example'), ('b.example')) AS s (site), (VALUES (NULL), ('{"referrer": "google.com"}')) AS o (filters),
+	 pageviews.retention('2024-06-10', '2024-06-13', s.site, o.filters::jsonb, '1 day') AS r
+ORDER BY s.site NULLS FIRST, o.filters NULLS FIRST, r.cohort, r.period;
+
+-- What they are made of, asked for nothing or too much.
+SELECT * FROM pageviews.funnel_steps('2024-06-10', NULL, NULL, NULL, ARRAY['/'], '1 day');
+SELECT * FROM pageviews.funnel_steps('2024-06-10', '2024-06-20', NULL, NULL, NULL, '1 day');
+SELECT * FROM pageviews.funnel_steps('2024-06-10', '2024-06-20', NULL, NULL, array_fill('/'::text, ARRAY[21]), '1 day');
+SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, NULL);
+SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, '{}');
+SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, ARRAY['2024-06-10', NULL]::timestamptz[]);
+
 DROP EXTENSION pageviews;
 DROP ROLE regress_pageviews_b;

@@ -80,32 +80,14 @@ END;
 COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer) IS
 	'report: the first pages of visits, at most depth of them, repeats of a page one after the other left out: how many visits and visitors (distinct sessions) went that way, and which share of all visits (0 to 1)';
 
-CREATE FUNCTION pageviews.funnel_steps(path text, steps text[])
-RETURNS integer
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20
+CREATE FUNCTION pageviews.funnel_steps(since timestamptz, until timestamptz, site text, filters jsonb, steps text[], within interval)
+RETURNS TABLE (
+	step integer, page text, visitors bigint)
+LANGUAGE c STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'pageviews_funnel_steps';
-COMMENT ON FUNCTION pageviews.funnel_steps(text, text[]) IS 'which of the steps of a funnel a page is: a bit for each, the lowest for the first';
-
-CREATE FUNCTION pageviews.funnel_add(state internal, started_at timestamptz, view_id uuid, steps integer, within interval)
-RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'pageviews_funnel_add';
-COMMENT ON FUNCTION pageviews.funnel_add(internal, timestamptz, uuid, integer, interval) IS 'the transition function of pageviews.funnel_depth()';
-
-CREATE FUNCTION pageviews.funnel_depth(state internal)
-RETURNS integer
-LANGUAGE c STABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'pageviews_funnel_depth';
-COMMENT ON FUNCTION pageviews.funnel_depth(internal) IS 'the final function of pageviews.funnel_depth()';
-
-CREATE AGGREGATE pageviews.funnel_depth(started_at timestamptz, view_id uuid, steps integer, within interval) (
-	SFUNC = pageviews.funnel_add,
-	STYPE = internal,
-	FINALFUNC = pageviews.funnel_depth,
-	FINALFUNC_MODIFY = READ_WRITE
-);
-COMMENT ON AGGREGATE pageviews.funnel_depth(timestamptz, uuid, integer, interval) IS
-	'the last step of a funnel that a session reached with these views, whose steps pageviews.funnel_steps() says';
+COMMENT ON FUNCTION pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval) IS
+	'how many sessions got to each step of a funnel: what pageviews.funnel() reports';
 
 CREATE FUNCTION pageviews.funnel(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
@@ -116,34 +98,30 @@ CREATE FUNCTION pageviews.funnel(
 	within interval DEFAULT '1 day')
 RETURNS TABLE (
 	step integer, page text, visitors bigint, share numeric, share_of_previous numeric, lost bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	WITH d AS MATERIALIZED (
-		SELECT r.depth, count(*) AS sessions
-		FROM (SELECT pageviews.funnel_depth(c.started_at, c.view_id, pageviews.funnel_steps(c.path, funnel.steps), funnel.within) AS depth
-			  FROM pageviews.chosen_views(funnel.since, funnel.until, funnel.site, funnel.filters) AS c
-			  WHERE pageviews.funnel_steps(c.path, funnel.steps) > 0
-			  GROUP BY c.session_id) AS r
-		GROUP BY r.depth
-	), f AS (
-		SELECT s.number, s.page, coalesce(sum(d.sessions), 0)::bigint AS visitors
-		FROM unnest(funnel.steps) WITH ORDINALITY AS s (page, number)
-		LEFT JOIN d ON d.depth >= s.number
-		GROUP BY s.number, s.page
-	)
-	SELECT f.number::integer, f.page, f.visitors,
+	SELECT f.step, f.page, f.visitors,
 		   round(f.visitors::numeric / nullif(first_value(f.visitors) OVER by_step, 0), 4),
 		   round(f.visitors::numeric / nullif(lag(f.visitors) OVER by_step, 0), 4),
 		   lag(f.visitors) OVER by_step - f.visitors
-	FROM f
+	FROM pageviews.funnel_steps(funnel.since, funnel.until, funnel.site, funnel.filters, funnel.steps, funnel.within) AS f
 	WHERE pageviews.must(cardinality(funnel.steps) BETWEEN 1 AND 20 AND array_position(funnel.steps, NULL) IS NULL,
 						 'steps must be 1 to 20 page patterns', 'Write, for example, steps => ARRAY[''/'', ''/pricing'', ''/signup/*''].')
 		AND pageviews.must(funnel.within > interval '0', 'within must be longer than zero', 'It is the time from the first step to the last.')
-	WINDOW by_step AS (ORDER BY f.number)
-	ORDER BY f.number;
+	WINDOW by_step AS (ORDER BY f.step)
+	ORDER BY f.step;
 END;
 COMMENT ON FUNCTION pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval) IS
 	'report: how many visitors (sessions) viewed these pages in this order, other views between them or not, the last step at most within after the first; a step is a path in which a star is any text; share is of the first step, lost how many of the step before did not get here';
+
+CREATE FUNCTION pageviews.cohorts(since timestamptz, until timestamptz, site text, filters jsonb, starts timestamptz[])
+RETURNS TABLE (
+	cohort timestamptz, period integer, size bigint, visitors bigint)
+LANGUAGE c STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'pageviews_cohorts';
+COMMENT ON FUNCTION pageviews.cohorts(timestamptz, timestamptz, text, jsonb, timestamptz[]) IS
+	'how many sessions came in each period, from each of the starts to the next, by the period in which they came first: what pageviews.retention() reports';
 
 CREATE FUNCTION pageviews.retention(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
@@ -153,30 +131,12 @@ CREATE FUNCTION pageviews.retention(
 	period interval DEFAULT '1 week')
 RETURNS TABLE (
 	cohort timestamptz, period integer, size bigint, visitors bigint, share numeric)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	WITH b AS MATERIALIZED (
-		SELECT pageviews.bucket_starts(retention.since, retention.until, retention.period, pageviews.site_time_zone(retention.site)) AS starts
-	), v AS (
-		SELECT c.session_id, width_bucket(c.started_at, (SELECT b.starts FROM b)) AS seen, min(c.started_at) AS earliest
-		FROM pageviews.chosen_views(retention.since, retention.until, retention.site, retention.filters) AS c
-		GROUP BY 1, 2
-	), a AS MATERIALIZED (
-		SELECT width_bucket(coalesce(s.created_at, w.earliest), (SELECT b.starts FROM b)) AS cohort, w.seen
-		FROM (SELECT v.session_id, min(v.earliest) AS earliest, array_agg(v.seen) AS seen FROM v GROUP BY v.session_id) AS w
-		LEFT JOIN pageviews.sessions AS s ON s.session_id = w.session_id
-		WHERE coalesce(s.created_at, w.earliest) >= retention.since
-	), z AS (
-		SELECT a.cohort, count(*) AS size FROM a GROUP BY a.cohort
-	), g AS (
-		SELECT a.cohort, u.seen, count(*) AS visitors FROM a, unnest(a.seen) AS u (seen) GROUP BY a.cohort, u.seen
-	)
-	SELECT b.starts[z.cohort], p.seen - z.cohort, z.size, coalesce(g.visitors, 0), round(coalesce(g.visitors, 0)::numeric / z.size, 4)
-	FROM z
-	CROSS JOIN b
-	CROSS JOIN LATERAL generate_series(z.cohort, cardinality(b.starts)) AS p (seen)
-	LEFT JOIN g ON g.cohort = z.cohort AND g.seen = p.seen
-	ORDER BY z.cohort, p.seen;
+	SELECT c.cohort, c.period, c.size, c.visitors, round(c.visitors::numeric / c.size, 4)
+	FROM pageviews.cohorts(retention.since, retention.until, retention.site, retention.filters,
+						   pageviews.bucket_starts(retention.since, retention.until, retention.period, pageviews.site_time_zone(retention.site))) AS c
+	ORDER BY c.cohort, c.period;
 END;
 COMMENT ON FUNCTION pageviews.retention(timestamptz, timestamptz, text, jsonb, interval) IS
 	'report: visitors (sessions) by the period in which they came first (cohort, of that size), and how many of them viewed a page in that period (0) and in each one after it';
@@ -254,11 +214,9 @@ REVOKE ALL ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
-	pageviews.funnel_steps(text, text[]),
-	pageviews.funnel_add(internal, timestamptz, uuid, integer, interval),
-	pageviews.funnel_depth(internal),
-	pageviews.funnel_depth(timestamptz, uuid, integer, interval),
+	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
+	pageviews.cohorts(timestamptz, timestamptz, text, jsonb, timestamptz[]),
 	pageviews.retention(timestamptz, timestamptz, text, jsonb, interval),
 	pageviews.goals(timestamptz, timestamptz, text, jsonb)
 FROM PUBLIC;
@@ -266,11 +224,9 @@ GRANT EXECUTE ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
-	pageviews.funnel_steps(text, text[]),
-	pageviews.funnel_add(internal, timestamptz, uuid, integer, interval),
-	pageviews.funnel_depth(internal),
-	pageviews.funnel_depth(timestamptz, uuid, integer, interval),
+	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
+	pageviews.cohorts(timestamptz, timestamptz, text, jsonb, timestamptz[]),
 	pageviews.retention(timestamptz, timestamptz, text, jsonb, interval),
 	pageviews.goals(timestamptz, timestamptz, text, jsonb)
 TO pageviews_reader, pageviews_site_reader;

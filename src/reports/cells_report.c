@@ -25,6 +25,7 @@
 
 #include "cells_rows.h"
 #include "cover.h"
+#include "filters.h"
 #include "history.h"
 #include "sql.h"
 
@@ -373,19 +374,9 @@ read_dimension(const text *name)
 static void
 check_filters(Report *report)
 {
-	const Oid	type = JSONBOID;
-	const Datum filters = PointerGetDatum(report->filters);
-	bool		null;
-
-	report->origins = report->dimension == DIMENSION_ORIGIN;
-	report->traits = report->dimension >= DIMENSION_FIRST_OF_SESSION;
-	if (report->filters == NULL)
-		return;
-	sql_select("SELECT pageviews.check_filters($1), pageviews.filters_origins($1),"
-			   " pageviews.filters_sessions($1)",
-			   1, &type, &filters, NULL);
-	report->origins |= DatumGetBool(sql_value(0, 2, &null));
-	report->traits |= DatumGetBool(sql_value(0, 3, &null));
+	filters_check(report->filters, &report->origins, &report->traits);
+	report->origins |= report->dimension == DIMENSION_ORIGIN;
+	report->traits |= report->dimension >= DIMENSION_FIRST_OF_SESSION;
 }
 
 /* How far the roll-ups are, and what they may have wrong. */

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -12,6 +13,7 @@
 
 #include "../worker/settings.h"
 #include "filters.h"
+#include "sql.h"
 
 PG_FUNCTION_INFO_V1(pageviews_bounce_engagement);
 PG_FUNCTION_INFO_V1(pageviews_filter_allows);
@@ -32,6 +34,23 @@ Datum
 pageviews_bounce_engagement(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT32(setting_bounce_engagement);
+}
+
+void
+filters_check(Jsonb *filters, bool *origins, bool *sessions)
+{
+	const Oid	type = JSONBOID;
+	const Datum value = PointerGetDatum(filters);
+	bool		null;
+
+	*origins = *sessions = false;
+	if (filters == NULL)
+		return;
+	sql_select("SELECT pageviews.check_filters($1), pageviews.filters_origins($1),"
+			   " pageviews.filters_sessions($1)",
+			   1, &type, &value, NULL);
+	*origins = DatumGetBool(sql_value(0, 2, &null));
+	*sessions = DatumGetBool(sql_value(0, 3, &null));
 }
 
 bool

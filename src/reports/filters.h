@@ -1,13 +1,15 @@
 /*
  * filters.h
- *	  The patterns of filters, goals and funnels.
+ *	  Filters, and the patterns that are in them, in goals and in funnels.
  */
 #ifndef PAGEVIEWS_FILTERS_H
 #define PAGEVIEWS_FILTERS_H
 
-#include "cells.h"
+#include "postgres.h"
 
 #include "utils/jsonb.h"
+
+#include "cells.h"
 
 /* What one filter of a report lets pass. */
 typedef struct Filter
@@ -17,6 +19,12 @@ typedef struct Filter
 	Span *patterns;
 	int	  count;
 } Filter;
+
+/*
+ * Raises for filters that are none, and says whether they ask where visits came
+ * from, and what is known of sessions; NULL: no filters.  SPI is connected.
+ */
+extern void filters_check(Jsonb *filters, bool *origins, bool *sessions);
 
 /* Whether a text is like a pattern, in which a star stands for any text. */
 extern bool span_is_like(Span value, Span pattern);

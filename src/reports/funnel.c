@@ -1,26 +1,27 @@
 /*
  * funnel.c
- *	  Which steps of a funnel a page is, and how far a session got.
+ *	  funnel_steps(): how many sessions got how far in a funnel.
  *
  * A step is a pattern of paths.  A session reaches the first step with any view of
  * it, and each other with a view of it after one that reached the step before,
- * at most `within` after the view of the first step that led there.
+ * at most `within` after the view of the first step that led there.  Its views on
+ * all sites count together; of those that began at the same moment on two sites
+ * the order is that of the sites' names.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
+#include "chosen.h"
 #include "filters.h"
 
 PG_FUNCTION_INFO_V1(pageviews_funnel_steps);
-PG_FUNCTION_INFO_V1(pageviews_funnel_add);
-PG_FUNCTION_INFO_V1(pageviews_funnel_depth);
 
 #define STEP_LIMIT 20
 
@@ -28,79 +29,63 @@ PG_FUNCTION_INFO_V1(pageviews_funnel_depth);
 typedef struct StepView
 {
 	TimestampTz at;
-	pg_uuid_t	id;
-	uint32		steps; /* a bit for each step that it can be */
+	int			number; /* in the order in which they came */
+	uint32		steps;	/* a bit for each step that it can be */
 } StepView;
 
-/* The state of the aggregate funnel_depth(). */
 typedef struct Funnel
 {
-	Interval  within;
+	Datum *pages;
+	Span   steps[STEP_LIMIT];
+	int	   step_count;
+	int64  visitors[STEP_LIMIT]; /* sessions that got to each step */
+
+	Interval   *within;
+	TimestampTz entered; /* the last one that was asked for by in_time(), and until when it holds */
+	TimestampTz holds_until;
+
+	/* Of the session. */
 	StepView *views;
 	int		  count;
 	int		  capacity;
 } Funnel;
 
-/* funnel_steps(path, steps): a bit for each step that a page is, the lowest for the first. */
-Datum
-pageviews_funnel_steps(PG_FUNCTION_ARGS)
+/* Reads the steps; raises for those that are none. */
+static void
+read_steps(Funnel *funnel, ArrayType *array)
 {
-	Span		path = span_of_text(PG_GETARG_TEXT_PP(0));
-	ArrayType  *steps = PG_GETARG_ARRAYTYPE_P(1);
-	uint32		found = 0;
-	const char *data = ARR_DATA_PTR(steps);
-	Size		at = 0;
-	int			count = ArrayGetNItems(ARR_NDIM(steps), ARR_DIMS(steps));
+	bool *nulls;
 
-	if (array_contains_nulls(steps) || count > STEP_LIMIT)
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &funnel->pages, &nulls,
+					  &funnel->step_count);
+	if (funnel->step_count > STEP_LIMIT || array_contains_nulls(array))
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("steps must be 1 to %d page patterns", STEP_LIMIT));
-	for (int i = 0; i < count; i++)
-	{
-		const text *step = (const text *) (data + at);
-
-		if (span_is_like(path, span_of_text(step)))
-			found |= 1u << i;
-		at = INTALIGN(at + VARSIZE_ANY(step));
-	}
-	PG_RETURN_INT32((int32) found);
+	for (int i = 0; i < funnel->step_count; i++)
+		funnel->steps[i] = span_of_text(DatumGetTextPP(funnel->pages[i]));
 }
 
-/* funnel_add(state, started_at, view_id, steps, within): the transition of funnel_depth(). */
-Datum
-pageviews_funnel_add(PG_FUNCTION_ARGS)
+/* A TakeChosenView. */
+static void
+take_view(void *context, const SessionViews *session, const SessionView *view)
 {
-	MemoryContext memory;
-	MemoryContext caller;
-	Funnel		 *funnel;
+	Funnel *funnel = context;
+	uint32	steps = 0;
 
-	if (!AggCheckCallContext(fcinfo, &memory))
-		elog(ERROR, "funnel_add() was called outside of an aggregate");
-	funnel = PG_ARGISNULL(0) ? NULL : (Funnel *) PG_GETARG_POINTER(0);
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
+	for (int i = 0; i < funnel->step_count; i++)
 	{
-		if (funnel == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(funnel);
+		if (span_is_like(view->path, funnel->steps[i]))
+			steps |= 1u << i;
 	}
-
-	caller = MemoryContextSwitchTo(memory);
-	if (funnel == NULL)
-	{
-		funnel = palloc0(sizeof *funnel);
-		funnel->within = *PG_GETARG_INTERVAL_P(4);
-	}
+	if (steps == 0)
+		return;
 	if (funnel->count == funnel->capacity)
 	{
-		funnel->capacity = Max(2, 2 * funnel->capacity);
-		funnel->views = funnel->views == NULL
-							? palloc_array(StepView, funnel->capacity)
-							: repalloc_huge(funnel->views, funnel->capacity * sizeof(StepView));
+		funnel->capacity *= 2;
+		funnel->views = repalloc_huge(funnel->views, funnel->capacity * sizeof(StepView));
 	}
-	funnel->views[funnel->count++] =
-		(StepView){PG_GETARG_TIMESTAMPTZ(1), *PG_GETARG_UUID_P(2), (uint32) PG_GETARG_INT32(3)};
-	MemoryContextSwitchTo(caller);
-	PG_RETURN_POINTER(funnel);
+	funnel->views[funnel->count] = (StepView){view->started_at, funnel->count, steps};
+	funnel->count++;
 }
 
 static int
@@ -111,37 +96,37 @@ compare_views(const void *a, const void *b)
 
 	if (x->at != y->at)
 		return x->at < y->at ? -1 : 1;
-	return memcmp(x->id.data, y->id.data, UUID_LEN);
+	return x->number < y->number ? -1 : 1;
 }
 
+/* Whether a view is not too late for a way that a view of the first step began. */
 static bool
-in_time(const Funnel *funnel, TimestampTz entered, TimestampTz at)
+in_time(Funnel *funnel, TimestampTz entered, TimestampTz at)
 {
-	return at <= DatumGetTimestampTz(DirectFunctionCall2(
-					 timestamptz_pl_interval, TimestampTzGetDatum(entered),
-					 IntervalPGetDatum(unconstify(Interval *, &funnel->within))));
+	if (funnel->entered != entered)
+	{
+		funnel->holds_until = DatumGetTimestampTz(
+			DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(entered),
+								IntervalPGetDatum(funnel->within)));
+		funnel->entered = entered;
+	}
+	return at <= funnel->holds_until;
 }
 
-/* funnel_depth(state): the last step that was reached; 0 if none. */
-Datum
-pageviews_funnel_depth(PG_FUNCTION_ARGS)
+/* The last step that the session reached; 0 if none. */
+static int
+session_depth(Funnel *funnel)
 {
-	Funnel *funnel;
 	/* Of those steps that were reached, the latest view of the first that led there. */
 	TimestampTz entered[STEP_LIMIT];
 	int			depth = 0;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_INT32(0);
-	funnel = (Funnel *) PG_GETARG_POINTER(0);
-	qsort(funnel->views, funnel->count, sizeof(StepView), compare_views);
 	for (int i = 0; i < funnel->count; i++)
 	{
 		const StepView *view = &funnel->views[i];
 
-		CHECK_FOR_INTERRUPTS();
 		/* From the last to the first: a view is not two steps of one way. */
-		for (int step = Min(depth, STEP_LIMIT - 1); step >= 0; step--)
+		for (int step = Min(depth, funnel->step_count - 1); step >= 0; step--)
 		{
 			if ((view->steps & 1u << step) == 0 ||
 				(step > 0 && !in_time(funnel, entered[step - 1], view->at)))
@@ -153,5 +138,53 @@ pageviews_funnel_depth(PG_FUNCTION_ARGS)
 			depth = Max(depth, step + 1);
 		}
 	}
-	PG_RETURN_INT32(depth);
+	return depth;
+}
+
+/* A TakeChosenEnd. */
+static void
+take_end(void *context)
+{
+	Funnel *funnel = context;
+	int		depth;
+
+	CHECK_FOR_INTERRUPTS();
+	/* On one site they are sorted already. */
+	for (int i = 1; i < funnel->count; i++)
+	{
+		if (funnel->views[i].at < funnel->views[i - 1].at)
+		{
+			qsort(funnel->views, funnel->count, sizeof(StepView), compare_views);
+			break;
+		}
+	}
+	depth = session_depth(funnel);
+	for (int step = 0; step < depth; step++)
+		funnel->visitors[step]++;
+	funnel->count = 0;
+}
+
+/* funnel_steps(since, until, site, filters, steps, within) */
+Datum
+pageviews_funnel_steps(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ChosenQuery	   query = chosen_arguments(fcinfo);
+	Funnel		   funnel = {.entered = DT_NOBEGIN, .capacity = 16};
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(4) || PG_ARGISNULL(5))
+		PG_RETURN_NULL();
+	read_steps(&funnel, PG_GETARG_ARRAYTYPE_P(4));
+	funnel.within = PG_GETARG_INTERVAL_P(5);
+	funnel.views = palloc_array(StepView, funnel.capacity);
+	chosen_read(&query, take_view, take_end, &funnel);
+	for (int i = 0; i < funnel.step_count; i++)
+	{
+		Datum values[] = {Int32GetDatum(i + 1), funnel.pages[i], Int64GetDatum(funnel.visitors[i])};
+		bool  nulls[] = {false, false, false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	PG_RETURN_NULL();
 }

@@ -38,6 +38,7 @@ typedef enum HistoryColumn
 	COLUMN_LANGUAGE,
 	COLUMN_WIDTH,
 	COLUMN_HEIGHT,
+	COLUMN_CREATED,
 	COLUMN_BEFORE, /* of a change: existed, engagement_ms, referrer, query */
 	COLUMN_AFTER = COLUMN_BEFORE + 4,
 	COLUMN_COUNT = COLUMN_AFTER + 4
@@ -134,6 +135,9 @@ begin_session(Gatherer *gatherer, const TupleTableSlot *slot, const uint8 *sessi
 	for (int i = 0; i < SESSION_DIMENSIONS - 1; i++)
 		views->traits[i] = text_of_slot(slot, COLUMN_COUNTRY + i);
 	views->traits[DIMENSION_SCREEN - DIMENSION_FIRST_OF_SESSION] = screen_of_slot(slot);
+	views->has_created_at = !slot->tts_isnull[COLUMN_CREATED];
+	if (views->has_created_at)
+		views->created_at = DatumGetTimestampTz(slot->tts_values[COLUMN_CREATED]);
 }
 
 static bool
@@ -238,6 +242,7 @@ make_sql(const HistoryQuery *query, const char *relation)
 {
 	StringInfoData sql;
 	bool		   after = query->changes && query->consumed != PG_INT64_MAX;
+	bool		   joined = query->traits || query->created;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql,
@@ -254,10 +259,11 @@ make_sql(const HistoryQuery *query, const char *relation)
 							  " s.screen_width, s.screen_height"
 							: ", NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,"
 							  " NULL::integer, NULL::integer");
+	appendStringInfoString(&sql, query->created ? ", s.created_at" : ", NULL::timestamptz");
 	append_change(&sql, "b", query->changes, query->origins);
 	append_change(&sql, "a", after, query->origins);
 	appendStringInfo(&sql, " FROM %s AS v", relation);
-	if (query->traits)
+	if (joined)
 		appendStringInfoString(&sql, " LEFT JOIN pageviews.sessions AS s"
 									 " ON s.session_id = v.session_id");
 	if (query->changes)
@@ -265,10 +271,9 @@ make_sql(const HistoryQuery *query, const char *relation)
 	if (after)
 		append_changes(&sql, "a", true);
 	appendStringInfoString(&sql, " WHERE v.started_at >= $1 AND v.started_at < $2");
-	appendStringInfoString(&sql, query->traits
-									 ? " AND s.robot IS NOT TRUE"
-									 : " AND NOT EXISTS (SELECT FROM pageviews.sessions AS r"
-									   " WHERE r.session_id = v.session_id AND r.robot)");
+	appendStringInfoString(&sql, joined ? " AND s.robot IS NOT TRUE"
+										: " AND NOT EXISTS (SELECT FROM pageviews.sessions AS r"
+										  " WHERE r.session_id = v.session_id AND r.robot)");
 	if (query->sessions != NULL)
 		appendStringInfoString(&sql, " AND v.session_id = ANY ($3)");
 	if (query->site != NULL)

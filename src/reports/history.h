@@ -37,6 +37,7 @@ typedef struct HistoryQuery
 	Jsonb	   *filters;  /* NULL: none */
 	bool		origins;  /* whether referrers and queries are wanted, else there are none */
 	bool		traits;	  /* whether countries, browsers ... are, else there are none */
+	bool		created;  /* whether it is when sessions were created, else none has that */
 	bool		changes;  /* whether there may be any: else no version is undone */
 	TimestampTz before_until;
 	TimestampTz after_until;

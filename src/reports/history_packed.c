@@ -367,6 +367,8 @@ take_packed(Merge *merge, Stream *stream)
 			views->session = memcpy(palloc(UUID_LEN), stream->session, UUID_LEN);
 			views->visitor = sketch_entry(stream->session);
 			views->site = stream->site;
+			views->has_created_at = stream->next.has_created_at;
+			views->created_at = stream->next.created_at;
 			if (query->traits)
 				packed_parts(&chunk->reader, PACKED_TRAITS, stream->next.traits, views->traits,
 							 SESSION_DIMENSIONS);

@@ -46,6 +46,8 @@ typedef struct SessionViews
 	Span		 site;
 	uint32		 visitor;					 /* sketch_entry() of the session */
 	Span		 traits[SESSION_DIMENSIONS]; /* country, browser ... of the session */
+	TimestampTz	 created_at;				 /* of the session's row */
+	bool		 has_created_at;			 /* whether there is that row */
 	SessionView *views;
 	int			 count;
 } SessionViews;

@@ -1,0 +1,42 @@
+/*
+ * chosen.h
+ *	  The views that a report counts one by one: those of people in a period that
+ *	  its filters choose, as pageviews.chosen_views() has them, session by session.
+ */
+#ifndef PAGEVIEWS_CHOSEN_H
+#define PAGEVIEWS_CHOSEN_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/jsonb.h"
+
+#include "visits.h"
+
+/* What a report is asked for. */
+typedef struct ChosenQuery
+{
+	TimestampTz since; /* views that began in [since, until) */
+	TimestampTz until;
+	text	   *site;	 /* NULL: of all sites */
+	Jsonb	   *filters; /* NULL: none */
+	bool		created; /* whether it is wanted when sessions were created */
+} ChosenQuery;
+
+/* Called for each view, on a site in the order of their starts; `session` is as history_read() has it. */
+typedef void (*TakeChosenView)(void *context, const SessionViews *session, const SessionView *view);
+
+/* Called after the last view of a session, on whatever sites they are. */
+typedef void (*TakeChosenEnd)(void *context);
+
+/* The first four arguments of a report: since, until, site, filters.  Without a period it is empty. */
+extern ChosenQuery chosen_arguments(FunctionCallInfo fcinfo);
+
+/*
+ * Reads the views, with the rights of the current user in the active snapshot.
+ * The calls are made in a memory context that does not last.
+ */
+extern void chosen_read(const ChosenQuery *query, TakeChosenView take, TakeChosenEnd end,
+						void *context);
+
+#endif /* PAGEVIEWS_CHOSEN_H */
