@@ -6,7 +6,7 @@ CREATE FUNCTION pageviews.begin_forgetting(session_id uuid)
 RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'pageviews_begin_forgetting';
-COMMENT ON FUNCTION pageviews.begin_forgetting(uuid) IS 'keeps the worker from storing until the transaction ends, and makes it forget the session''s open views at commit';
+COMMENT ON FUNCTION pageviews.begin_forgetting(uuid) IS 'keeps the worker from storing and packing until the transaction ends, and makes it forget the session''s open views at commit';
 
 CREATE FUNCTION pageviews.forget_session(session_id uuid)
 RETURNS bigint

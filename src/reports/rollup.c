@@ -464,6 +464,7 @@ pageviews_rebuild_rollups(PG_FUNCTION_ARGS)
 	LockRelationOid(rollup_state_table(), ExclusiveLock);
 	PushActiveSnapshot(GetLatestSnapshot());
 	rollup_read_state(&state);
+	packing_forget_all();
 	if (begin(&state))
 		write_state(&state);
 	PopActiveSnapshot();

@@ -38,7 +38,10 @@ typedef struct RollupState
 	int32		bounce_engagement;
 } RollupState;
 
-/* The table, on which a batch of the store takes RowShareLock. */
+/*
+ * The table on which a batch of the store takes RowShareLock, and whoever applies,
+ * packs or erases ShareUpdateExclusiveLock.
+ */
 extern Oid rollup_state_table(void);
 
 /* As the active snapshot has it. */
