@@ -220,15 +220,20 @@ histogram_write(const Histogram *histogram, StringInfo into)
 void
 histogram_read(Histogram *histogram, StringInfo from)
 {
-	uint64 bars = varint_read(from);
-	uint64 bucket = 0;
-	int	   at = 0;
+	StringInfoData reader = *from; /* a copy, which stays in registers */
+	uint64		   bars = varint_read(&reader);
+	uint64		   bucket = 0;
+	int			   at = 0;
 
 	for (uint64 i = 0; i < bars; i++)
 	{
-		bucket += varint_read(from);
+		bucket += varint_read(&reader);
 		if (bucket >= HISTOGRAM_BUCKETS)
 			varint_corrupted();
-		at = add_from(histogram, (int) bucket, varint_read_signed(from), at);
+		if (histogram->counts != NULL)
+			histogram->counts[bucket] += varint_read_signed(&reader);
+		else
+			at = add_from(histogram, (int) bucket, varint_read_signed(&reader), at);
 	}
+	from->cursor = reader.cursor;
 }

@@ -102,8 +102,7 @@ set_register(uint8 *registers, uint32 entry)
 	uint32 rank = low != 0 ? (uint32) __builtin_clz(low) - (32 - LOW_BITS) + 1
 						   : LOW_BITS + (entry & RANK_MASK);
 
-	if (registers[index] < rank)
-		registers[index] = (uint8) rank;
+	registers[index] = Max(registers[index], (uint8) rank);
 }
 
 /* Puts an entry into a table that has room; whether it was not there. */
@@ -436,7 +435,7 @@ read_entry(uint64 *index, StringInfo from)
 {
 	uint64 rank = 0;
 
-	*index += varint_read(from);
+	*index += varint_read_mixed(from);
 	if (*index >> INDEX_BITS != 0)
 		varint_corrupted();
 	if (has_rank((uint32) *index))
