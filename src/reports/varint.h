@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "port/pg_bswap.h"
 
 static inline void
 varint_write(StringInfo into, uint64 value)
@@ -49,34 +48,6 @@ varint_read(StringInfo from)
 			return value;
 	}
 	varint_corrupted();
-}
-
-/*
- * The same for numbers of which some take one byte more than others: all bytes at
- * once, because a processor that guesses at each whether another follows is wrong
- * too often.
- */
-static inline uint64
-varint_read_mixed(StringInfo from)
-{
-	uint64 word;
-	uint64 last; /* the highest bit of the bytes that none follows */
-
-	if (from->len - from->cursor < (int) sizeof word)
-		return varint_read(from);
-	memcpy(&word, from->data + from->cursor, sizeof word);
-#ifdef WORDS_BIGENDIAN
-	word = pg_bswap64(word);
-#endif
-	last = ~word & UINT64CONST(0x8080808080808080);
-	if (unlikely(last == 0))
-		return varint_read(from);
-	from->cursor += (__builtin_ctzll(last) >> 3) + 1;
-	word &= last ^ (last - 1);
-	/* Seven bits of each byte, moved together in pairs, fours, eights. */
-	word = (word & UINT64CONST(0x007f007f007f007f)) | (word & UINT64CONST(0x7f007f007f007f00)) >> 1;
-	word = (word & UINT64CONST(0x00003fff00003fff)) | (word & UINT64CONST(0x3fff00003fff0000)) >> 2;
-	return (word & UINT64CONST(0x000000000fffffff)) | (word & UINT64CONST(0x0fffffff00000000)) >> 4;
 }
 
 static inline int64
