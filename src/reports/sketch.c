@@ -186,7 +186,7 @@ sketch_expect(Sketch *sketch, int64 count)
 {
 	int bits = FIRST_BITS;
 
-	while (bits < MOST_BITS && 1 << bits >> 1 < count)
+	while (bits < MOST_BITS && 1 << bits >> 2 < count)
 		bits++;
 	if (sketch->registers == NULL && (sketch->entries == NULL || sketch->bits < bits))
 		make_table(sketch, bits);
@@ -277,7 +277,7 @@ sketch_estimate(const Sketch *sketch)
 {
 	const double registers = SKETCH_REGISTERS;
 	uint32		 counts[REGISTER_RANK_LIMIT + 1] = {0};
-	uint32		 others[REGISTER_RANK_LIMIT + 1] = {0};
+	uint32		 others[3][REGISTER_RANK_LIMIT + 1] = {0};
 	double		 z;
 
 	if (sketch->registers == NULL)
@@ -290,13 +290,15 @@ sketch_estimate(const Sketch *sketch)
 	}
 
 	/* Neighbours are often equal, and counting one waits for the count before. */
-	for (int i = 0; i < SKETCH_REGISTERS; i += 2)
+	for (int i = 0; i < SKETCH_REGISTERS; i += 4)
 	{
 		counts[sketch->registers[i]]++;
-		others[sketch->registers[i + 1]]++;
+		others[0][sketch->registers[i + 1]]++;
+		others[1][sketch->registers[i + 2]]++;
+		others[2][sketch->registers[i + 3]]++;
 	}
 	for (int k = 0; k <= REGISTER_RANK_LIMIT; k++)
-		counts[k] += others[k];
+		counts[k] += others[0][k] + others[1][k] + others[2][k];
 	z = registers * ertl_tau(1 - counts[REGISTER_RANK_LIMIT] / registers);
 	for (int k = REGISTER_RANK_LIMIT - 1; k >= 1; k--)
 		z = 0.5 * (z + counts[k]);
