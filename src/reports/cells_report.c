@@ -478,8 +478,7 @@ pageviews_cells(PG_FUNCTION_ARGS)
 	else
 		detail = report.by_site || report.dimension == DIMENSION_ORIGIN ? DETAIL_SKETCHES
 																		: DETAIL_DISTINCT;
-	cells_put_rows(result, report.cells, detail,
-				   PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
+	cells_put_rows(result, report.cells, detail, PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
 	SPI_finish();
 	MemoryContextDelete(report.memory);
 	PG_RETURN_NULL();

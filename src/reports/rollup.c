@@ -59,8 +59,8 @@ rollup_read_state(RollupState *state)
 	bool null;
 
 	if (sql_select("SELECT rolled_until, announced_until, generation, consuming, consuming_since,"
-				   " days_until, weeks_until, months_until, raw_since, visit_timeout, bounce_engagement"
-				   " FROM pageviews.rollup_state",
+				   " days_until, weeks_until, months_until, raw_since,"
+				   " visit_timeout, bounce_engagement FROM pageviews.rollup_state",
 				   0, NULL, NULL, NULL) != 1)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("table pageviews.rollup_state has no row"),
@@ -106,8 +106,9 @@ rollup_settings_fit(const RollupState *state)
 static void
 write_state(const RollupState *state)
 {
-	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,		 INT8OID, TIMESTAMPTZOID,
-					 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
+	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,		 INT8OID,
+					 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+					 TIMESTAMPTZOID, INT4OID,		 INT4OID};
 	Datum values[] = {TimestampTzGetDatum(state->rolled_until),
 					  TimestampTzGetDatum(state->announced_until),
 					  Int64GetDatum(state->generation),

@@ -23,7 +23,10 @@
 /* Marked hours that are taken at a time. */
 #define HOURS_AT_A_TIME 6
 
-/* A day is closed a while after its end, a week with its days, a month when no view of it is accepted any more. */
+/*
+ * A day is closed a while after its end, a week with its last day, a month when no
+ * view of it is accepted any more.
+ */
 #define DAY_PATIENCE	 (2 * USECS_PER_HOUR)
 #define MONTH_PATIENCE	 (8 * USECS_PER_DAY)
 #define CLOSES_AT_A_TIME 31

@@ -186,6 +186,7 @@ sketch_expect(Sketch *sketch, int64 count)
 {
 	int bits = FIRST_BITS;
 
+	/* Four places for each: then few find theirs taken, which cannot be foretold. */
 	while (bits < MOST_BITS && 1 << bits >> 2 < count)
 		bits++;
 	if (sketch->registers == NULL && (sketch->entries == NULL || sketch->bits < bits))
