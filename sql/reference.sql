@@ -73,6 +73,8 @@ SELECT p.since, p.until, s.site, f.filters
 FROM (VALUES ('2024-05-31'::timestamptz, '2024-07-01'::timestamptz), ('2024-05-31 15:17', '2024-06-01 00:00'), ('2024-06-01 00:00', '2024-06-01 01:00')) AS p (since, until),
 	 (VALUES (NULL), ('a.example')) AS s (site),
 	 (VALUES (NULL), ('{"page": "/1"}'), ('{"country": ["CH", null], "page": ["/0", "/2"]}'), ('{"referrer": "*google*", "device": "mobile"}'), ('{"campaign": null, "property": {"plan": "pro"}}')) AS f (filters);
+-- Weeks: one that lies in two months, and one that would be in the way of June.
+INSERT INTO asked (since, until) VALUES ('2024-05-27', '2024-06-10'), ('2024-05-20', '2024-07-08');
 
 CREATE TEMPORARY TABLE views_asked AS
 	SELECT a.n, s.*, (SELECT o.view_id FROM seen AS o WHERE o.visit = s.visit AND o.path = s.path AND pg_temp.chosen(o, v, a.filters) ORDER BY o.started_at, o.view_id LIMIT 1) = s.view_id AS first_of_path
@@ -156,9 +158,12 @@ SELECT * FROM differences;
 -- The same from roll-ups that end in the midst of it, and from whole ones.
 SELECT pageviews.roll_up('2024-06-01 07:13');
 SELECT * FROM differences;
+-- A week is whole, its months are not.
+SELECT pageviews.roll_up('2024-06-03 05:00');
+SELECT * FROM differences;
 SELECT pageviews.roll_up('2024-07-20');
 SELECT * FROM differences;
-SELECT rolled_until, days_until, months_until FROM pageviews.rollup_state;
+SELECT rolled_until, days_until, weeks_until, months_until FROM pageviews.rollup_state;
 
 -- Percentiles are within 3 %.
 SELECT bool_and(abs(p.engagement_median_ms - e.median) <= 0.03 * e.median + 1) AND bool_and(abs(p.engagement_p90_ms - e.p90) <= 0.03 * e.p90 + 1) AS near, count(*) > 100 AS many

@@ -10,7 +10,7 @@ INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engageme
 SELECT gen_random_uuid(), md5(n::text)::uuid, '2024-02-10'::timestamptz + n * interval '37 seconds', 7, (n::bigint * 7919 % 100003)::integer, 0, 0, 1, 'a.example', p
 FROM generate_series(1, 30000) AS n, unnest(CASE WHEN n % 20 = 0 THEN '{/all,/some}'::text[] ELSE '{/all}' END) AS p;
 SELECT pageviews.roll_up('2024-03-20');
-SELECT rolled_until, days_until, months_until, raw_since FROM pageviews.rollup_state;
+SELECT rolled_until, days_until, weeks_until, months_until, raw_since FROM pageviews.rollup_state;
 SELECT level, count(*) > 0 AS some FROM pageviews.rollups WHERE dimension = 1 GROUP BY level ORDER BY level;
 
 -- Some thousands of visitors are estimated, within 2 %; fewer are counted.
@@ -26,8 +26,24 @@ SELECT count(*) AS days, bool_and(r = v) AS equal
 FROM pageviews.timeline('2024-02-10', '2024-02-23') AS r JOIN pageviews.timeline('2024-02-10', '2024-02-23', filters => '{}') AS v USING (bucket);
 SET timezone = 'UTC';
 
+-- Weeks are read where they lie in a period, unless a month does; changed views are read instead, until their week is made again.
+UPDATE pageviews.rollups SET pack = '\x01' WHERE dimension = 1 AND level = 3;
+SELECT count(*) FROM pageviews.pages('2024-02-12', '2024-02-19');
+SELECT count(*) FROM pageviews.pages('2024-02-13', '2024-02-19');
+SELECT count(*) FROM pageviews.pages('2024-01-29', '2024-03-01');
+UPDATE pageviews.views SET engagement_ms = 7 WHERE started_at < '2024-02-13' AND path = '/some';
+CREATE TEMPORARY VIEW week AS
+SELECT count(*) AS pages, bool_and(r = v) AS equal
+FROM pageviews.pages('2024-02-12', '2024-02-19') AS r JOIN pageviews.pages('2024-02-12', '2024-02-19', filters => '{}') AS v USING (path);
+SELECT * FROM week;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT * FROM week;
+SELECT count(*) FROM pageviews.rollup_marks;
+SELECT count(*) FROM pageviews.pages('2024-02-19', '2024-02-26');
+DROP VIEW week;
+
 -- A damaged pack is an error that says what to do, and nothing worse.
-UPDATE pageviews.rollups SET pack = '\x02ffff' WHERE dimension = 0 AND level = 2;
+UPDATE pageviews.rollups SET pack = '\x03ffff' WHERE dimension = 0 AND level = 2;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
 UPDATE pageviews.rollups SET pack = '\x01' WHERE dimension = 0 AND level = 2;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
@@ -39,12 +55,15 @@ SELECT pageviews.rebuild_rollups();
 SELECT pageviews.roll_up('2024-03-20');
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
 SELECT pageviews.count_visitors(s.sketch) FROM (VALUES ('\x02'::bytea), (NULL)) AS s (sketch);
-SELECT pageviews.count_visitors(s.sketch) FROM (VALUES ('\x0340'::bytea), ('\x011100'), ('\x0340')) AS s (sketch);
+SELECT pageviews.count_visitors(s.sketch) FROM (VALUES ('\x0340000000'::bytea), ('\x011100'), ('\x0340000000')) AS s (sketch);
 SELECT pageviews.count_visitors('\x');
 SELECT pageviews.count_visitors('\x00ff');
-SELECT pageviews.count_visitors('\x03ffffffff7f');
-SELECT pageviews.count_visitors('\x030000');
-SELECT pageviews.count_visitors('\x03003f');
+SELECT pageviews.count_visitors('\x0b08010101010101010101');
+SELECT pageviews.count_visitors('\x0b1a');
+SELECT pageviews.count_visitors('\x0340');
+SELECT pageviews.count_visitors('\x04ffffffffffffff');
+SELECT pageviews.count_visitors('\x030000000000');
+SELECT pageviews.count_visitors('\x03000000003f');
 SELECT pageviews.count_visitors('\x0111');
 SELECT pageviews.count_visitors('\x01f1ff7f00');
 SELECT pageviews.count_visitors('\x010f2500');

@@ -1,5 +1,5 @@
 -- ---------------------------------------------------------------------------
--- Roll-ups: what the reports count, added up by hour, day and month
+-- Roll-ups: what the reports count, added up by hour, day, week and month
 --
 -- src/reports/rollup.h says how they are kept equal to the views.
 -- ---------------------------------------------------------------------------
@@ -14,7 +14,7 @@ CREATE TABLE pageviews.rollups (
 );
 COMMENT ON TABLE pageviews.rollups IS 'views and visits added up: what the reports read where there are no filters';
 COMMENT ON COLUMN pageviews.rollups.dimension IS 'by what: 0 all together, 1 page, 2 entry page, 3 origin, 4 country, 5 browser, 6 system, 7 device, 8 language, 9 screen';
-COMMENT ON COLUMN pageviews.rollups.level IS 'for how long: 0 a quarter of an hour, 1 an hour, 2 a day, 3 a month (UTC)';
+COMMENT ON COLUMN pageviews.rollups.level IS 'for how long: 0 a quarter of an hour, 1 an hour, 2 a day, 3 a week (from Monday), 4 a month (UTC)';
 COMMENT ON COLUMN pageviews.rollups.site IS 'host of the pages';
 COMMENT ON COLUMN pageviews.rollups.bucket IS 'when that time began';
 COMMENT ON COLUMN pageviews.rollups.pack IS 'for each value counters, a histogram of engagement and a sketch of the sessions: src/reports/cells.c';
@@ -32,6 +32,7 @@ CREATE TABLE pageviews.rollup_state (
 	consuming bigint NOT NULL DEFAULT 0,
 	consuming_since timestamptz NOT NULL DEFAULT '-infinity',
 	days_until timestamptz NOT NULL DEFAULT '-infinity',
+	weeks_until timestamptz NOT NULL DEFAULT '-infinity',
 	months_until timestamptz NOT NULL DEFAULT '-infinity',
 	raw_since timestamptz NOT NULL DEFAULT '-infinity',
 	visit_timeout integer NOT NULL,
@@ -46,6 +47,7 @@ COMMENT ON COLUMN pageviews.rollup_state.generation IS 'generation of the change
 COMMENT ON COLUMN pageviews.rollup_state.consuming IS 'changes of generations up to this will be in the roll-ups next';
 COMMENT ON COLUMN pageviews.rollup_state.consuming_since IS 'of views that began since this';
 COMMENT ON COLUMN pageviews.rollup_state.days_until IS 'days before this have packs of their own';
+COMMENT ON COLUMN pageviews.rollup_state.weeks_until IS 'weeks before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.months_until IS 'months before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.raw_since IS 'views before this were dropped, their roll-ups stay';
 COMMENT ON COLUMN pageviews.rollup_state.visit_timeout IS 'pageviews.visit_timeout in seconds, as the roll-ups have it';
@@ -203,15 +205,15 @@ GRANT EXECUTE ON FUNCTION pageviews.is_worker(), pageviews.roll_up(timestamptz),
 -- Cells: what the reports are made of
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION pageviews.cells(bounds timestamptz[], site text, dimension text, filters jsonb DEFAULT NULL, by_site boolean DEFAULT false, wanted text[] DEFAULT NULL)
+CREATE FUNCTION pageviews.cells(bounds timestamptz[], site text, dimension text, filters jsonb DEFAULT NULL, by_site boolean DEFAULT false, wanted text[] DEFAULT NULL, counters_only boolean DEFAULT false)
 RETURNS TABLE (
 	bucket integer, site text, value text[], views bigint, engagement_ms bigint, visits bigint, bounces bigint,
 	entries bigint, exits bigint, visit_views bigint, visitors bigint, engagement_median_ms bigint, engagement_p90_ms bigint, sketch bytea)
 LANGUAGE c STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'pageviews_cells';
-COMMENT ON FUNCTION pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[]) IS
-	'what happened from each bound to the next (bucket 1, 2 ...), for each value of a dimension (all, page, entry, origin, country, browser, system, device, language, screen), or those that are like one of the patterns wanted: views that began, visits that began and what they were; from the roll-ups as far as these go, from the views for the rest and wherever there are filters; sketch, of origins and by site, is for pageviews.count_visitors()';
+COMMENT ON FUNCTION pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[], boolean) IS
+	'what happened from each bound to the next (bucket 1, 2 ...), for each value of a dimension (all, page, entry, origin, country, browser, system, device, language, screen), or those that are like one of the patterns wanted: views that began, visits that began and what they were; from the roll-ups as far as these go, from the views for the rest and wherever there are filters; sketch, of origins and by site, is for pageviews.count_visitors(); counters_only leaves visitors, median, p90 and sketch out, which take most of the time';
 
 CREATE FUNCTION pageviews.merge_visitors(state internal, sketch bytea)
 RETURNS internal
@@ -233,13 +235,13 @@ CREATE AGGREGATE pageviews.count_visitors(sketch bytea) (
 COMMENT ON AGGREGATE pageviews.count_visitors(bytea) IS 'how many distinct sessions there are in the sketches of pageviews.cells()';
 
 REVOKE ALL ON FUNCTION
-	pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[]),
+	pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[], boolean),
 	pageviews.merge_visitors(internal, bytea),
 	pageviews.estimate_visitors(internal),
 	pageviews.count_visitors(bytea)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[]),
+	pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[], boolean),
 	pageviews.merge_visitors(internal, bytea),
 	pageviews.estimate_visitors(internal),
 	pageviews.count_visitors(bytea)

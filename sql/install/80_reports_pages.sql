@@ -173,7 +173,7 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT c.value[1], c.exits, c.views, round(c.exits::numeric / c.views, 4)
-	FROM pageviews.cells(ARRAY[exit_pages.since, exit_pages.until], exit_pages.site, 'page', exit_pages.filters) AS c
+	FROM pageviews.cells(ARRAY[exit_pages.since, exit_pages.until], exit_pages.site, 'page', exit_pages.filters, counters_only => true) AS c
 	WHERE c.exits > 0
 	ORDER BY c.exits DESC, c.value[1];
 END;

@@ -20,7 +20,7 @@
 
 #include "varint.h"
 
-#define PACK_VERSION  2
+#define PACK_VERSION  3
 #define HAS_HISTOGRAM (1 << COUNTER_COUNT)
 
 StaticAssertDecl(COUNTER_COUNT == 7, "the counters and the histogram have a bit each of one byte");

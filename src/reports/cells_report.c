@@ -432,7 +432,7 @@ add_everything(Report *report, const TimestampTz *bounds, int count)
 	add_views(report);
 }
 
-/* cells(bounds, site, dimension, filters, by_site, wanted) */
+/* cells(bounds, site, dimension, filters, by_site, wanted, counters_only) */
 Datum
 pageviews_cells(PG_FUNCTION_ARGS)
 {
@@ -441,6 +441,7 @@ pageviews_cells(PG_FUNCTION_ARGS)
 														   ALLOCSET_DEFAULT_SIZES)};
 	TimestampTz *bounds;
 	int			 bound_count;
+	CellDetail	 detail;
 	int			 wrong;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -465,8 +466,12 @@ pageviews_cells(PG_FUNCTION_ARGS)
 		wrong = report.wrong_count;
 		add_everything(&report, bounds, bound_count);
 	} while (report.wrong_count > wrong);
-	cells_put_rows(result, report.cells, report.by_site || report.dimension == DIMENSION_ORIGIN,
-				   PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
+	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
+		detail = DETAIL_COUNTERS;
+	else
+		detail = report.by_site || report.dimension == DIMENSION_ORIGIN ? DETAIL_SKETCHES
+																		: DETAIL_DISTINCT;
+	cells_put_rows(result, report.cells, detail, PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
 	SPI_finish();
 	MemoryContextDelete(report.memory);
 	PG_RETURN_NULL();

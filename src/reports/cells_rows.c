@@ -67,7 +67,7 @@ value_datum(const Cell *cell)
 
 /* The columns of cells(). */
 static void
-put_cell(ReturnSetInfo *result, Cell *cell, bool sketches)
+put_cell(ReturnSetInfo *result, Cell *cell, CellDetail detail)
 {
 	static const Counter counters[] = {COUNT_VIEWS,		 COUNT_ENGAGEMENT, COUNT_VISITS,
 									   COUNT_BOUNCES,	 COUNT_ENTRIES,	   COUNT_EXITS,
@@ -86,10 +86,15 @@ put_cell(ReturnSetInfo *result, Cell *cell, bool sketches)
 	};
 	Datum values[COLUMNS] = {0};
 	bool  nulls[COLUMNS] = {0};
-	int64 median;
+	int64 median = -1;
 
-	cell_read_pieces(cell);
-	median = histogram_percentile(&cell->engagement, 0.5);
+	nulls[VISITORS] = detail < DETAIL_DISTINCT;
+	if (!nulls[VISITORS])
+	{
+		cell_read_pieces(cell);
+		values[VISITORS] = Int64GetDatum(sketch_estimate(&cell->visitors));
+		median = histogram_percentile(&cell->engagement, 0.5);
+	}
 	values[BUCKET] = Int32GetDatum(cell->key.span);
 	nulls[SITE] = cell->key.site.data == NULL;
 	if (!nulls[SITE])
@@ -98,11 +103,13 @@ put_cell(ReturnSetInfo *result, Cell *cell, bool sketches)
 	values[VALUE] = value_datum(cell);
 	for (int i = 0; i < lengthof(counters); i++)
 		values[COUNTERS + i] = Int64GetDatum(cell->counters[counters[i]]);
-	values[VISITORS] = Int64GetDatum(sketch_estimate(&cell->visitors));
 	nulls[MEDIAN] = nulls[P90] = median < 0;
-	values[MEDIAN] = Int64GetDatum(median);
-	values[P90] = Int64GetDatum(histogram_percentile(&cell->engagement, 0.9));
-	nulls[SKETCH] = !sketches;
+	if (!nulls[P90])
+	{
+		values[MEDIAN] = Int64GetDatum(median);
+		values[P90] = Int64GetDatum(histogram_percentile(&cell->engagement, 0.9));
+	}
+	nulls[SKETCH] = detail < DETAIL_SKETCHES;
 	if (!nulls[SKETCH])
 	{
 		StringInfoData sketch;
@@ -134,7 +141,8 @@ read_wanted(ArrayType *array, Wanted *wanted)
 }
 
 void
-cells_put_rows(ReturnSetInfo *result, const Cells *cells, bool sketches, ArrayType *wanted_values)
+cells_put_rows(ReturnSetInfo *result, const Cells *cells, CellDetail detail,
+			   ArrayType *wanted_values)
 {
 	MemoryContext row =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
@@ -150,7 +158,7 @@ cells_put_rows(ReturnSetInfo *result, const Cells *cells, bool sketches, ArrayTy
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_wanted(&wanted, sorted[i]))
-			put_cell(result, sorted[i], sketches);
+			put_cell(result, sorted[i], detail);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);
 	}

@@ -12,12 +12,20 @@
 
 #include "cells.h"
 
+/* How much of a cell is said: each also says what those before do. */
+typedef enum CellDetail
+{
+	DETAIL_COUNTERS,
+	DETAIL_DISTINCT, /* visitors and percentiles, for which the pieces are read */
+	DETAIL_SKETCHES
+} CellDetail;
+
 /*
- * Puts the cells that have anything in them into the result, in their order, with
- * their sketches or without; of those whose first part is like one of the patterns
- * (texts), if there are any given.  Reads the pieces of the cells, and uses them up.
+ * Puts the cells that have anything in them into the result, in their order; of
+ * those whose first part is like one of the patterns (texts), if there are any
+ * given.  Uses the pieces of the cells up, if it reads them.
  */
-extern void cells_put_rows(ReturnSetInfo *result, const Cells *cells, bool sketches,
+extern void cells_put_rows(ReturnSetInfo *result, const Cells *cells, CellDetail detail,
 						   ArrayType *wanted_values);
 
 #endif /* PAGEVIEWS_CELLS_ROWS_H */

@@ -3,7 +3,8 @@
  *	  Which packs cover a period, see cover.h.
  *
  * From the start of each bucket the longest level is taken that begins there,
- * ends in time and is rolled up; where there is none, views are read up to the
+ * ends in time and is rolled up, but no week into which a month reaches that can be
+ * taken; where there is none, views are read up to the
  * next place where there may be one.
  */
 #include "cover.h"
@@ -45,21 +46,6 @@ is_marked(const CoverRequest *request, TimestampTz from, TimestampTz until)
 	return low < request->marked_count && request->marked[low] - HISTORY_REACH < until;
 }
 
-/* Until when there are packs of a level. */
-static TimestampTz
-packs_until(const RollupState *state, Level level)
-{
-	switch (level)
-	{
-		case LEVEL_DAY:
-			return state->days_until;
-		case LEVEL_MONTH:
-			return state->months_until;
-		default:
-			return state->rolled_until;
-	}
-}
-
 /* Whether a pack that begins at `from` can be taken for a bucket that ends at `until`. */
 static bool
 fits(const CoverRequest *request, Level level, TimestampTz from, TimestampTz until)
@@ -67,9 +53,23 @@ fits(const CoverRequest *request, Level level, TimestampTz from, TimestampTz unt
 	TimestampTz end = level_end(level, from);
 
 	/* The one that is being filled ends where the roll-ups do. */
-	return level_start(level, from) == from && from < packs_until(request->state, level) &&
+	return level_start(level, from) == from && from < rollup_packs_until(request->state, level) &&
 		   Min(end, request->state->rolled_until) <= until && !is_marked(request, from, end) &&
 		   !is_wrong(request, from, end);
+}
+
+/* Whether a pack can be taken, and a longer one that begins before its end cannot. */
+static bool
+is_longest(const CoverRequest *request, Level level, TimestampTz from, TimestampTz until)
+{
+	TimestampTz month;
+
+	if (!fits(request, level, from, until))
+		return false;
+	if (level != LEVEL_WEEK)
+		return true;
+	month = level_end(LEVEL_MONTH, level_start(LEVEL_MONTH, from));
+	return month >= level_end(level, from) || !fits(request, LEVEL_MONTH, month, until);
 }
 
 static void
@@ -104,7 +104,7 @@ next_stretch(const CoverRequest *request, TimestampTz from, TimestampTz until, i
 		return (Stretch){from, until, bucket, true, smallest};
 	for (int level = LEVEL_COUNT - 1; level >= (int) smallest; level--)
 	{
-		if (fits(request, level, from, until))
+		if (is_longest(request, level, from, until))
 			return (Stretch){from, Min(level_end(level, from), until), bucket, false, level};
 	}
 	end = level_end(smallest, level_start(smallest, from));

@@ -159,22 +159,6 @@ histogram_is_empty(const Histogram *histogram)
 	return true;
 }
 
-/* The time at a place in the order of all times, 0 is the first. */
-static double
-time_at(const Histogram *histogram, int64 place)
-{
-	int64 passed = 0;
-	int	  bucket = 0;
-
-	for (int i = 0; i < place_count(histogram); i++)
-	{
-		passed += count_at(histogram, i, &bucket);
-		if (passed > place)
-			break;
-	}
-	return time_of(bucket);
-}
-
 int64
 histogram_percentile(const Histogram *histogram, double part)
 {
@@ -182,17 +166,23 @@ histogram_percentile(const Histogram *histogram, double part)
 	double position;
 	int64  below;
 	double lower;
-	int	   bucket;
+	int64  passed = 0;
+	int	   bucket = 0;
+	int	   place = 0;
 
 	for (int i = 0; i < place_count(histogram); i++)
 		total += count_at(histogram, i, &bucket);
 	if (total <= 0)
 		return -1;
+	/* Between the time at this place in the order of all times, 0 is the first, and the next. */
 	position = part * (double) (total - 1);
 	below = (int64) position;
-	lower = time_at(histogram, below);
-	return llround(lower + (position - (double) below) *
-							   (time_at(histogram, Min(below + 1, total - 1)) - lower));
+	while (passed <= below)
+		passed += count_at(histogram, place++, &bucket);
+	lower = time_of(bucket);
+	while (passed <= Min(below + 1, total - 1))
+		passed += count_at(histogram, place++, &bucket);
+	return llround(lower + (position - (double) below) * (time_of(bucket) - lower));
 }
 
 void
@@ -220,15 +210,20 @@ histogram_write(const Histogram *histogram, StringInfo into)
 void
 histogram_read(Histogram *histogram, StringInfo from)
 {
-	uint64 bars = varint_read(from);
-	uint64 bucket = 0;
-	int	   at = 0;
+	StringInfoData reader = *from; /* a copy, which stays in registers */
+	uint64		   bars = varint_read(&reader);
+	uint64		   bucket = 0;
+	int			   at = 0;
 
 	for (uint64 i = 0; i < bars; i++)
 	{
-		bucket += varint_read(from);
+		bucket += varint_read(&reader);
 		if (bucket >= HISTOGRAM_BUCKETS)
 			varint_corrupted();
-		at = add_from(histogram, (int) bucket, varint_read_signed(from), at);
+		if (histogram->counts != NULL)
+			histogram->counts[bucket] += varint_read_signed(&reader);
+		else
+			at = add_from(histogram, (int) bucket, varint_read_signed(&reader), at);
 	}
+	from->cursor = reader.cursor;
 }

@@ -8,7 +8,11 @@
 
 static const int64 lengths[] = {[LEVEL_QUARTER] = 15 * USECS_PER_MINUTE,
 								[LEVEL_HOUR] = USECS_PER_HOUR,
-								[LEVEL_DAY] = USECS_PER_DAY};
+								[LEVEL_DAY] = USECS_PER_DAY,
+								[LEVEL_WEEK] = 7 * USECS_PER_DAY};
+
+/* 2000 began with a Saturday. */
+#define FIRST_MONDAY (2 * USECS_PER_DAY)
 
 /* The first of a month, `after` months after the one that a time lies in. */
 static TimestampTz
@@ -37,7 +41,7 @@ level_start(Level level, TimestampTz time)
 	Assert(!TIMESTAMP_NOT_FINITE(time));
 	if (level == LEVEL_MONTH)
 		return first_of_month(time, 0);
-	into = time % lengths[level];
+	into = (time - (level == LEVEL_WEEK ? FIRST_MONDAY : 0)) % lengths[level];
 	return time - into - (into < 0 ? lengths[level] : 0);
 }
 

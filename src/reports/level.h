@@ -17,6 +17,7 @@ typedef enum Level
 	LEVEL_QUARTER, /* of an hour, for zones that are not whole hours from UTC; DIMENSION_ALL only */
 	LEVEL_HOUR,
 	LEVEL_DAY,
+	LEVEL_WEEK, /* from Monday; may lie in two months */
 	LEVEL_MONTH,
 	LEVEL_COUNT
 } Level;
@@ -26,6 +27,13 @@ static inline Level
 level_smallest(Dimension dimension)
 {
 	return dimension == DIMENSION_ALL ? LEVEL_QUARTER : LEVEL_HOUR;
+}
+
+/* The level whose packs make those of a day, a week, a month. */
+static inline Level
+level_parts(Level level)
+{
+	return level == LEVEL_DAY ? LEVEL_HOUR : LEVEL_DAY;
 }
 
 /* When the stretch began that a time lies in; no stretch is infinite. */

@@ -207,7 +207,7 @@ packs_merge(Level level, TimestampTz bucket)
 {
 	static SPIPlanPtr	 plan = NULL;
 	Oid					 types[] = {INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum				 values[] = {Int16GetDatum(level - 1), TimestampTzGetDatum(bucket),
+	Datum				 values[] = {Int16GetDatum(level_parts(level)), TimestampTzGetDatum(bucket),
 									 TimestampTzGetDatum(level_end(level, bucket))};
 	const SPITupleTable *rows;
 	uint64				 count;

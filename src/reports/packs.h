@@ -16,7 +16,7 @@ extern void packs_add(const Cells *cells);
 /* Takes away the packs of a level that began at any of these times. */
 extern void packs_remove(Level level, const TimestampTz *buckets, int count);
 
-/* Makes the packs of a day or a month from those of the level below. */
+/* Makes the packs of a day, a week or a month from those of its parts. */
 extern void packs_merge(Level level, TimestampTz bucket);
 
 #endif /* PAGEVIEWS_PACKS_H */

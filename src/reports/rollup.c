@@ -60,8 +60,8 @@ rollup_read_state(RollupState *state)
 	bool null;
 
 	if (sql_select("SELECT rolled_until, announced_until, generation, consuming, consuming_since,"
-				   " days_until, months_until, raw_since, visit_timeout, bounce_engagement"
-				   " FROM pageviews.rollup_state",
+				   " days_until, weeks_until, months_until, raw_since,"
+				   " visit_timeout, bounce_engagement FROM pageviews.rollup_state",
 				   0, NULL, NULL, NULL) != 1)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("table pageviews.rollup_state has no row"),
@@ -73,11 +73,28 @@ rollup_read_state(RollupState *state)
 	state->consuming = DatumGetInt64(sql_value(0, 4, &null));
 	state->consuming_since = DatumGetTimestampTz(sql_value(0, 5, &null));
 	state->days_until = DatumGetTimestampTz(sql_value(0, 6, &null));
-	state->months_until = DatumGetTimestampTz(sql_value(0, 7, &null));
-	state->raw_since = DatumGetTimestampTz(sql_value(0, 8, &null));
-	state->visit_timeout = DatumGetInt32(sql_value(0, 9, &null));
-	state->bounce_engagement = DatumGetInt32(sql_value(0, 10, &null));
+	state->weeks_until = DatumGetTimestampTz(sql_value(0, 7, &null));
+	state->months_until = DatumGetTimestampTz(sql_value(0, 8, &null));
+	state->raw_since = DatumGetTimestampTz(sql_value(0, 9, &null));
+	state->visit_timeout = DatumGetInt32(sql_value(0, 10, &null));
+	state->bounce_engagement = DatumGetInt32(sql_value(0, 11, &null));
 	SPI_freetuptable(SPI_tuptable);
+}
+
+TimestampTz
+rollup_packs_until(const RollupState *state, Level level)
+{
+	switch (level)
+	{
+		case LEVEL_DAY:
+			return state->days_until;
+		case LEVEL_WEEK:
+			return state->weeks_until;
+		case LEVEL_MONTH:
+			return state->months_until;
+		default:
+			return state->rolled_until;
+	}
 }
 
 bool
@@ -90,14 +107,16 @@ rollup_settings_fit(const RollupState *state)
 static void
 write_state(const RollupState *state)
 {
-	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,		 INT8OID, TIMESTAMPTZOID,
-					 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
+	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,		 INT8OID,
+					 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+					 TIMESTAMPTZOID, INT4OID,		 INT4OID};
 	Datum values[] = {TimestampTzGetDatum(state->rolled_until),
 					  TimestampTzGetDatum(state->announced_until),
 					  Int64GetDatum(state->generation),
 					  Int64GetDatum(state->consuming),
 					  TimestampTzGetDatum(state->consuming_since),
 					  TimestampTzGetDatum(state->days_until),
+					  TimestampTzGetDatum(state->weeks_until),
 					  TimestampTzGetDatum(state->months_until),
 					  TimestampTzGetDatum(state->raw_since),
 					  Int32GetDatum(state->visit_timeout),
@@ -106,8 +125,8 @@ write_state(const RollupState *state)
 	sql_execute(NULL,
 				"UPDATE pageviews.rollup_state SET rolled_until = $1, announced_until = $2,"
 				" generation = $3, consuming = $4, consuming_since = $5, days_until = $6,"
-				" months_until = $7, raw_since = greatest(raw_since, $8), visit_timeout = $9,"
-				" bounce_engagement = $10",
+				" weeks_until = $7, months_until = $8, raw_since = greatest(raw_since, $9),"
+				" visit_timeout = $10, bounce_engagement = $11",
 				lengthof(types), types, values);
 }
 
@@ -161,6 +180,8 @@ begin(RollupState *state)
 	if (packs_before(month))
 		state->raw_since = month;
 	state->days_until = state->months_until = month;
+	/* The week that the month begins in is made again whole, of days before the month, too. */
+	state->weeks_until = level_start(LEVEL_WEEK, month);
 	/* Nothing is to happen between these and the first view. */
 	state->rolled_until = state->announced_until = level_start(LEVEL_HOUR, first);
 	state->visit_timeout = setting_visit_timeout;
@@ -268,9 +289,9 @@ rollup_tally(void *context, const Contribution *contribution)
 					   .value = contribution->value};
 		Cell   *cell;
 
-		if ((level == LEVEL_DAY && (tally->hours != NULL || at >= tally->state->days_until)) ||
-			(level == LEVEL_MONTH && at >= tally->state->months_until))
-			break;
+		if (level >= LEVEL_DAY &&
+			(tally->hours != NULL || at >= rollup_packs_until(tally->state, level)))
+			continue;
 		cell = cells_get(tally->cells, &key);
 		for (int i = 0; i < COUNTER_COUNT; i++)
 			cell->counters[i] += tally->sign * contribution->counters[i];

@@ -23,6 +23,8 @@
 
 #include "datatype/timestamp.h"
 
+#include "level.h"
+
 /* The one row of pageviews.rollup_state. */
 typedef struct RollupState
 {
@@ -32,6 +34,7 @@ typedef struct RollupState
 	int64		consuming;		 /* those up to this one will be applied ... */
 	TimestampTz consuming_since; /* ... of views that began since then */
 	TimestampTz days_until;		 /* days before this have packs, which are kept */
+	TimestampTz weeks_until;
 	TimestampTz months_until;
 	TimestampTz raw_since;	   /* views before this were dropped: their roll-ups stay as they are */
 	int32		visit_timeout; /* seconds, as the roll-ups have it */
@@ -46,6 +49,9 @@ extern Oid rollup_state_table(void);
 
 /* As the active snapshot has it. */
 extern void rollup_read_state(RollupState *state);
+
+/* Until when there are packs of a level. */
+extern TimestampTz rollup_packs_until(const RollupState *state, Level level);
 
 /* Whether the roll-ups were made with the settings that there are now. */
 extern bool rollup_settings_fit(const RollupState *state);

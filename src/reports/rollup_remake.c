@@ -1,6 +1,6 @@
 /*
  * rollup_remake.c
- *	  Makes marked hours again from the views, and packs of days and months.
+ *	  Makes marked hours again from the views, and packs of days, weeks and months.
  *
  * A change to one view can move the start of a visit, hours away.  So the hours
  * that are made again are those that are marked, those of all views of visits
@@ -24,7 +24,10 @@
 /* Marked hours that are taken at a time. */
 #define HOURS_AT_A_TIME 6
 
-/* A day is closed a while after its end, a month when no view of it is accepted any more. */
+/*
+ * A day is closed a while after its end, a week with its last day, a month when no
+ * view of it is accepted any more.
+ */
 #define DAY_PATIENCE	 (2 * USECS_PER_HOUR)
 #define MONTH_PATIENCE	 (8 * USECS_PER_DAY)
 #define CLOSES_AT_A_TIME 31
@@ -205,7 +208,22 @@ take_session(void *context, const SessionViews *views)
 	visits_tell(views, AFTER, &rules, rollup_tally, tally);
 }
 
-/* Makes hours again, which are sorted, and the days and months that they are in. */
+/* Makes the packs of a level again that hours lie in, which are sorted. */
+static void
+merge_again(const RollupState *state, Level level, const Hours *hours)
+{
+	Hours stretches = {NULL, 0, 0};
+
+	for (int i = 0; i < hours->count; i++)
+		add_hour(&stretches, level_start(level, hours->at[i]));
+	for (int i = 0; i < stretches.count; i++)
+	{
+		if (stretches.at[i] < rollup_packs_until(state, level))
+			packs_merge(level, stretches.at[i]);
+	}
+}
+
+/* Makes hours again, which are sorted, and the days, weeks and months that they are in. */
 static void
 remake_hours(const RollupState *state, const Hours *hours)
 {
@@ -216,31 +234,19 @@ remake_hours(const RollupState *state, const Hours *hours)
 	HistoryQuery query = query_of(state, sessions_of_hours(hours), hours->at[0] - HISTORY_REACH,
 								  hours->at[hours->count - 1] + USECS_PER_HOUR + HISTORY_REACH);
 	Hours		 quarters = {NULL, 0, 0};
-	Hours		 days = {NULL, 0, 0};
-	Hours		 months = {NULL, 0, 0};
 
 	for (int i = 0; i < hours->count; i++)
 	{
 		for (int k = 0; k < 4; k++)
 			add_hour(&quarters, hours->at[i] + k * 15 * USECS_PER_MINUTE);
-		add_hour(&days, level_start(LEVEL_DAY, hours->at[i]));
-		add_hour(&months, level_start(LEVEL_MONTH, hours->at[i]));
 	}
 	packs_remove(LEVEL_QUARTER, quarters.at, quarters.count);
 	packs_remove(LEVEL_HOUR, hours->at, hours->count);
 	if (query.sessions != NULL)
 		history_read(&query, take_session, &tally);
 	packs_add(tally.cells);
-	for (int i = 0; i < days.count; i++)
-	{
-		if (days.at[i] < state->days_until)
-			packs_merge(LEVEL_DAY, days.at[i]);
-	}
-	for (int i = 0; i < months.count; i++)
-	{
-		if (months.at[i] < state->months_until)
-			packs_merge(LEVEL_MONTH, months.at[i]);
-	}
+	for (Level level = LEVEL_DAY; level < LEVEL_COUNT; level++)
+		merge_again(state, level, hours);
 	MemoryContextDelete(memory);
 }
 
@@ -303,33 +309,32 @@ rollup_remake(const RollupState *state)
 					  2, types, values, NULL) > 0;
 }
 
-/* --- days and months ----------------------------------------------------------------- */
+/* --- days, weeks and months ----------------------------------------------------------------- */
+
+/* Makes the next packs of a level, if they end in time; `until` is how far they are. */
+static bool
+close_next(Level level, TimestampTz *until, TimestampTz in_time)
+{
+	TimestampTz end = level_end(level, *until);
+
+	if (end > in_time)
+		return false;
+	packs_merge(level, *until);
+	*until = end;
+	return true;
+}
 
 bool
 rollup_close(RollupState *state)
 {
-	int left = CLOSES_AT_A_TIME;
-
-	for (;;)
+	for (int left = CLOSES_AT_A_TIME; left > 0; left--)
 	{
-		TimestampTz day_end = level_end(LEVEL_DAY, state->days_until);
-		TimestampTz month_end = level_end(LEVEL_MONTH, state->months_until);
-
 		CHECK_FOR_INTERRUPTS();
-		if (left-- == 0)
-			return true;
-		if (day_end + DAY_PATIENCE <= state->rolled_until)
-		{
-			packs_merge(LEVEL_DAY, state->days_until);
-			state->days_until = day_end;
-		}
-		else if (month_end + MONTH_PATIENCE <= state->rolled_until &&
-				 month_end <= state->days_until)
-		{
-			packs_merge(LEVEL_MONTH, state->months_until);
-			state->months_until = month_end;
-		}
-		else
+		if (!close_next(LEVEL_DAY, &state->days_until, state->rolled_until - DAY_PATIENCE) &&
+			!close_next(LEVEL_WEEK, &state->weeks_until, state->days_until) &&
+			!close_next(LEVEL_MONTH, &state->months_until,
+						Min(state->days_until, state->rolled_until - MONTH_PATIENCE)))
 			return false;
 	}
+	return true;
 }

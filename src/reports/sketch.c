@@ -16,6 +16,9 @@
 
 #include <math.h>
 
+#include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
+
 #include "varint.h"
 
 #define INDEX_BITS	  25
@@ -38,6 +41,13 @@
 #define SKETCH_DENSE   0
 #define SKETCH_STRIDES 1
 #define FIRST_COUNT	   2
+
+/*
+ * Entries are written as steps from index to index, each in as many bits as the
+ * longest takes: which is told where there are more than these few.  Then come the
+ * ranks of those that have one.
+ */
+#define FEW_ENTRIES 8
 
 #define DENSE_BYTES (SKETCH_REGISTERS * RANK_BITS / 8)
 
@@ -103,8 +113,7 @@ set_register(uint8 *registers, uint32 entry)
 	uint32 rank = low != 0 ? (uint32) __builtin_clz(low) - (32 - LOW_BITS) + 1
 						   : LOW_BITS + (entry & RANK_MASK);
 
-	if (registers[index] < rank)
-		registers[index] = (uint8) rank;
+	registers[index] = Max(registers[index], (uint8) rank);
 }
 
 /* Puts an entry into a table that has room; whether it was not there. */
@@ -178,7 +187,8 @@ sketch_expect(Sketch *sketch, int64 count)
 {
 	int bits = FIRST_BITS;
 
-	while (bits < MOST_BITS && 1 << bits >> 1 < count)
+	/* Four places for each: then few find theirs taken, which cannot be foretold. */
+	while (bits < MOST_BITS && 1 << bits >> 2 < count)
 		bits++;
 	if (sketch->registers == NULL && (sketch->entries == NULL || sketch->bits < bits))
 		make_table(sketch, bits);
@@ -269,7 +279,7 @@ sketch_estimate(const Sketch *sketch)
 {
 	const double registers = SKETCH_REGISTERS;
 	uint32		 counts[REGISTER_RANK_LIMIT + 1] = {0};
-	uint32		 others[REGISTER_RANK_LIMIT + 1] = {0};
+	uint32		 others[3][REGISTER_RANK_LIMIT + 1] = {0};
 	double		 z;
 
 	if (sketch->registers == NULL)
@@ -282,13 +292,15 @@ sketch_estimate(const Sketch *sketch)
 	}
 
 	/* Neighbours are often equal, and counting one waits for the count before. */
-	for (int i = 0; i < SKETCH_REGISTERS; i += 2)
+	for (int i = 0; i < SKETCH_REGISTERS; i += 4)
 	{
 		counts[sketch->registers[i]]++;
-		others[sketch->registers[i + 1]]++;
+		others[0][sketch->registers[i + 1]]++;
+		others[1][sketch->registers[i + 2]]++;
+		others[2][sketch->registers[i + 3]]++;
 	}
 	for (int k = 0; k <= REGISTER_RANK_LIMIT; k++)
-		counts[k] += others[k];
+		counts[k] += others[0][k] + others[1][k] + others[2][k];
 	z = registers * ertl_tau(1 - counts[REGISTER_RANK_LIMIT] / registers);
 	for (int k = REGISTER_RANK_LIMIT - 1; k >= 1; k--)
 		z = 0.5 * (z + counts[k]);
@@ -409,60 +421,138 @@ sorted_entries(const Sketch *sketch)
 	return sorted;
 }
 
+/* How many bits the steps between sorted entries take. */
+static int
+step_width(const uint32 *sorted, uint32 count)
+{
+	uint32 steps = 0;
+	uint32 before = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		steps |= (sorted[i] >> RANK_BITS) - before;
+		before = sorted[i] >> RANK_BITS;
+	}
+	return pg_leftmost_one_pos32(steps) + 1;
+}
+
+static void
+write_steps(const uint32 *sorted, uint32 count, int width, StringInfo into)
+{
+	uint64 waiting = 0;
+	int	   waiting_bits = 0;
+	uint32 before = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32 index = sorted[i] >> RANK_BITS;
+
+		waiting |= (uint64) (index - before) << waiting_bits;
+		for (waiting_bits += width; waiting_bits >= 8; waiting_bits -= 8)
+		{
+			appendStringInfoCharMacro(into, (char) waiting);
+			waiting >>= 8;
+		}
+		before = index;
+	}
+	if (waiting_bits > 0)
+		appendStringInfoCharMacro(into, (char) waiting);
+}
+
 static void
 write_entries(const Sketch *sketch, StringInfo into)
 {
 	uint32 *sorted;
-	uint32	before = 0;
+	int		width = INDEX_BITS;
 
 	varint_write(into, (uint64) sketch->count + FIRST_COUNT);
 	if (sketch->count == 0)
 		return;
 	sorted = sorted_entries(sketch);
+	if (sketch->count > FEW_ENTRIES)
+	{
+		width = step_width(sorted, sketch->count);
+		appendStringInfoCharMacro(into, (char) width);
+	}
+	write_steps(sorted, sketch->count, width, into);
 	for (uint32 i = 0; i < sketch->count; i++)
 	{
-		uint32 index = sorted[i] >> RANK_BITS;
-
-		varint_write(into, index - before);
-		if (has_rank(index))
-			varint_write(into, sorted[i] & RANK_MASK);
-		before = index;
+		if (has_rank(sorted[i] >> RANK_BITS))
+			appendStringInfoCharMacro(into, (char) (sorted[i] & RANK_MASK));
 	}
 	pfree(sorted);
 }
 
-/* The next entry, behind the one with index *index. */
-static inline uint32
-read_entry(uint64 *index, StringInfo from)
+/* Entries as they lie in a pack. */
+typedef struct EntryReader
 {
-	uint64 rank = 0;
+	StringInfo	 from; /* at the next rank */
+	const uint8 *steps;
+	const uint8 *end; /* of all that there is */
+	uint32		 place;
+	int			 width;
+	uint32		 index; /* of the entry before */
+} EntryReader;
 
-	*index += varint_read(from);
-	if (*index >> INDEX_BITS != 0)
-		varint_corrupted();
-	if (has_rank((uint32) *index))
+/* The next step: at most 25 bits, of which the first is within a byte. */
+static inline uint32
+read_step(EntryReader *reader)
+{
+	const uint8 *at = reader->steps + (reader->place >> 3);
+	uint32		 word = 0;
+
+	if (likely(reader->end - at >= (int) sizeof word))
 	{
-		rank = varint_read(from);
+		memcpy(&word, at, sizeof word);
+#ifdef WORDS_BIGENDIAN
+		word = pg_bswap32(word);
+#endif
+	}
+	else
+	{
+		for (int i = 0; at + i < reader->end; i++)
+			word |= (uint32) at[i] << 8 * i;
+	}
+	word >>= reader->place & 7;
+	reader->place += reader->width;
+	return word & ((1u << reader->width) - 1);
+}
+
+static inline uint32
+read_entry(EntryReader *reader)
+{
+	uint8 rank = 0;
+
+	reader->index += read_step(reader);
+	if (reader->index >> INDEX_BITS != 0)
+		varint_corrupted();
+	if (has_rank(reader->index))
+	{
+		rank = (uint8) *varint_read_bytes(reader->from, 1);
 		if (rank == 0 || rank > RANK_LIMIT)
 			varint_corrupted();
 	}
-	return (uint32) (*index << RANK_BITS | rank);
+	return reader->index << RANK_BITS | rank;
 }
 
 static void
 read_entries(Sketch *sketch, uint64 count, StringInfo from)
 {
-	StringInfoData reader = *from; /* a copy, which stays in registers */
-	uint64		   index = 0;
+	EntryReader reader = {.from = from, .width = INDEX_BITS};
 
 	/* Nobody writes more, and repeats would be looked for in a full table. */
 	if (count > SPARSE_LIMIT)
 		varint_corrupted();
+	if (count > FEW_ENTRIES)
+		reader.width = (uint8) *varint_read_bytes(from, 1);
+	if (reader.width > INDEX_BITS)
+		varint_corrupted();
+	reader.end = (const uint8 *) from->data + from->len;
+	reader.steps = (const uint8 *) varint_read_bytes(from, (count * reader.width + 7) / 8);
 	for (; count > 0 && sketch->registers == NULL; count--)
-		sketch_add(sketch, read_entry(&index, &reader));
+		sketch_add(sketch, read_entry(&reader));
 	for (; count > 0; count--)
-		set_register(sketch->registers, read_entry(&index, &reader));
-	from->cursor = reader.cursor;
+		set_register(sketch->registers, read_entry(&reader));
 }
 
 void
