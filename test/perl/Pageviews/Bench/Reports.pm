@@ -62,18 +62,19 @@ SELECT FROM pageviews.roll_up();
 SELECT extract(epoch FROM clock_timestamp() - started) FROM clock;
 EOT
 		progress('%d views; rolled up in %.0f s', $there, $rolling);
-		result(what => 'rolling up, a view', measured => sprintf('%.1f us', 1e6 * $rolling / $there));
+		result(what => 'rolling up and packing, a view', measured => sprintf('%.1f us', 1e6 * $rolling / $there));
 		$node->safe_psql('postgres', 'VACUUM (FULL) pageviews.rollups');
 		$node->safe_psql('postgres', 'VACUUM (ANALYZE)');
-		my ($all, $rolled, $sessions) = split /\|/, $node->value(<<"EOT");
+		my ($all, $rolled, $packed, $sessions) = split /\|/, $node->value(<<"EOT");
 SELECT sum(pg_total_relation_size(c.oid)) / $there,
 	   sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname = 'rollups') / $there,
+	   sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname LIKE 'packed%') / $there,
 	   sum(pg_total_relation_size(c.oid)) FILTER (WHERE c.relname = 'sessions') / $there
 FROM pg_class AS c WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind = 'r'
 EOT
 		result(
-			what => 'bytes a view on disk, with sessions, events, all indexes and roll-ups', measured => sprintf('%.0f', $all),
-			value => $all, goal => 'at most 300', at_most => 300, note => sprintf('%.0f of them sessions, %.0f roll-ups', $sessions, $rolled));
+			what => 'bytes a view on disk, with sessions, events, all indexes, roll-ups and packed days', measured => sprintf('%.0f', $all),
+			value => $all, goal => 'at most 300', at_most => 300, note => sprintf('%.0f of them sessions, %.0f roll-ups, %.0f packed days', $sessions, $rolled, $packed));
 
 		my $period = "to_timestamp($until) - interval '$days days', to_timestamp($until)";
 		my $day = "to_timestamp($until) - interval '10 days', to_timestamp($until) - interval '9 days'";
