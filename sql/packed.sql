@@ -10,11 +10,11 @@ INSERT INTO pageviews.sessions (session_id, created_at, country, browser, system
 SELECT md5(n::text)::uuid, CASE n % 50 WHEN 0 THEN '-infinity' WHEN 1 THEN 'infinity' ELSE '2024-02-09'::timestamptz + n * interval '7 minutes' END,
 	   (ARRAY['CH', 'DE', NULL])[1 + n % 3], (ARRAY['Firefox', '', NULL])[1 + n % 3], repeat('s', n % 300), 'desktop', 'de', CASE WHEN n % 4 > 0 THEN n END, 900, n % 40 = 0
 FROM generate_series(1, 2200) AS n;
-INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path, referrer, query, props)
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path, referrer, query, props, scroll_depth)
 SELECT gen_random_uuid(), md5((n % 2500)::text)::uuid, '2024-02-10 00:00'::timestamptz + n * interval '9.4 seconds' + (n % 3) * interval '1 microsecond', 7,
 	   CASE n % 100 WHEN 0 THEN -5 WHEN 1 THEN 2147483647 ELSE n % 70000 END, 0, 0, 1, s.site, '/' || n % 211 || repeat('x', n % 7 * 40),
 	   (ARRAY[NULL, '', 'https://www.google.com/', 'https://' || n % 97 || '.example/a', 'no address'])[1 + n % 5], (ARRAY[NULL, '', 'utm_campaign=' || n % 13])[1 + n % 3],
-	   CASE n % 4 WHEN 0 THEN jsonb_build_object('plan', n % 5, 'n', n % 11) WHEN 1 THEN '{}' END
+	   CASE n % 4 WHEN 0 THEN jsonb_build_object('plan', n % 5, 'n', n % 11) WHEN 1 THEN '{}' END, nullif(n % 102, 101)
 FROM generate_series(1, 9000) AS n, (VALUES ('a.example'), ('b.example')) AS s (site) WHERE s.site = 'a.example' OR n % 10 = 0;
 INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
 SELECT gen_random_uuid(), md5(n::text)::uuid, '2024-02-10 23:59:59.999999'::timestamptz + d * interval '1 second', 7, 1000, 0, 0, 1, 'a.example', '/midnight'
@@ -37,6 +37,8 @@ CREATE TEMPORARY VIEW reports (what, n, row) AS
 	UNION ALL SELECT 'timeline', a.n, p::text FROM asked AS a, LATERAL pageviews.timeline(a.since, a.until, a.site, a.filters, '6 hours') AS p WHERE p.views > 0
 	UNION ALL SELECT 'referrers', a.n, p::text FROM asked AS a, LATERAL pageviews.referrers(a.since, a.until, a.site, a.filters) AS p
 	UNION ALL SELECT 'screens', a.n, p::text FROM asked AS a, LATERAL pageviews.screens(a.since, a.until, a.site, a.filters) AS p
+	UNION ALL SELECT 'engagement', a.n, p::text FROM asked AS a, LATERAL pageviews.engagement_histogram(a.since, a.until, a.site, a.filters, '/1*') AS p
+	UNION ALL SELECT 'scroll', a.n, p::text FROM asked AS a, LATERAL pageviews.scroll_depth(a.since, a.until, a.site, a.filters) AS p
 	UNION ALL SELECT 'funnel', a.n, p::text FROM asked AS a, LATERAL pageviews.funnel(a.since, a.until, a.site, a.filters, '{/1*,/2*,/*}') AS p
 	UNION ALL SELECT 'retention', a.n, p::text FROM asked AS a, LATERAL pageviews.retention(a.since, a.until, a.site, a.filters, '1 day') AS p;
 CREATE TEMPORARY TABLE packed AS SELECT * FROM reports;

@@ -73,9 +73,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-SELECT DISTINCT p FROM plan_of($$SELECT * FROM pageviews.scroll_depth('2024-02-01', '2024-03-01')$$) AS p;
 SELECT DISTINCT p FROM plan_of($$SELECT * FROM pageviews.visits('2024-02-01', '2024-03-01')$$) AS p;
-SELECT DISTINCT p FROM plan_of($$SELECT * FROM pageviews.scroll_depth()$$) AS p;
+SELECT DISTINCT p FROM plan_of($$SELECT * FROM pageviews.visits()$$) AS p;
 DROP FUNCTION plan_of(text);
 
 -- The session's report takes the period and the site as well.

@@ -69,31 +69,6 @@ END;
 COMMENT ON FUNCTION pageviews.chosen_visit_views(timestamptz, timestamptz, text, jsonb) IS
 	'pageviews.visit_views() as the filters choose them; the period and a day around it';
 
-CREATE FUNCTION pageviews.chosen_views(since timestamptz, until timestamptz, site text, filters jsonb)
-RETURNS TABLE (
-	view_id uuid, session_id uuid, site text, started_at timestamptz, path text, engagement_ms integer, scroll_depth smallint)
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT w.view_id, w.session_id, w.site, w.started_at, w.path, w.engagement_ms, w.scroll_depth
-	FROM pageviews.views AS w
-	WHERE w.started_at >= chosen_views.since AND w.started_at < chosen_views.until
-		AND (chosen_views.site IS NULL OR w.site = chosen_views.site)
-		AND NOT EXISTS (SELECT FROM pageviews.sessions AS s WHERE s.session_id = w.session_id AND s.robot)
-		AND pageviews.check_filters(chosen_views.filters)
-		AND NOT pageviews.filters_origins(chosen_views.filters)
-		AND pageviews.view_passes(chosen_views.filters, w.path, w.props)
-		AND (NOT pageviews.filters_sessions(chosen_views.filters)
-			 OR EXISTS (SELECT FROM pageviews.sessions AS s
-						WHERE s.session_id = w.session_id
-							AND pageviews.session_passes(chosen_views.filters, s.country, s.device, s.browser, s.system, s.language)))
-	UNION ALL
-	SELECT n.view_id, n.session_id, n.site, n.started_at, n.path, n.engagement_ms, n.scroll_depth
-	FROM pageviews.chosen_visit_views(chosen_views.since, chosen_views.until, chosen_views.site, chosen_views.filters) AS n
-	WHERE pageviews.filters_origins(chosen_views.filters)
-		AND n.started_at >= chosen_views.since AND n.started_at < chosen_views.until;
-END;
-COMMENT ON FUNCTION pageviews.chosen_views(timestamptz, timestamptz, text, jsonb) IS 'the views of people in a period that the filters choose: what the reports count';
-
 CREATE FUNCTION pageviews.chosen_visits(since timestamptz, until timestamptz, site text, filters jsonb)
 RETURNS TABLE (
 	session_id uuid, site text, started_at timestamptz, last_view_at timestamptz, ended_at timestamptz,
@@ -124,13 +99,11 @@ COMMENT ON FUNCTION pageviews.chosen_visits(timestamptz, timestamptz, text, json
 REVOKE ALL ON FUNCTION
 	pageviews.visit_views(timestamptz, timestamptz, text, jsonb),
 	pageviews.chosen_visit_views(timestamptz, timestamptz, text, jsonb),
-	pageviews.chosen_views(timestamptz, timestamptz, text, jsonb),
 	pageviews.chosen_visits(timestamptz, timestamptz, text, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	pageviews.visit_views(timestamptz, timestamptz, text, jsonb),
 	pageviews.chosen_visit_views(timestamptz, timestamptz, text, jsonb),
-	pageviews.chosen_views(timestamptz, timestamptz, text, jsonb),
 	pageviews.chosen_visits(timestamptz, timestamptz, text, jsonb)
 TO pageviews_reader, pageviews_site_reader;
 

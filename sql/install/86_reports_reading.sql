@@ -2,6 +2,22 @@
 -- Reports: how long, and how far, people read
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION pageviews.engagement_counts(since timestamptz, until timestamptz, site text, filters jsonb, path text, edges bigint[])
+RETURNS bigint[]
+LANGUAGE c STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'pageviews_engagement_counts';
+COMMENT ON FUNCTION pageviews.engagement_counts(timestamptz, timestamptz, text, jsonb, text, bigint[]) IS
+	'how many views (of the paths like a pattern) had an engagement from each edge to the next, in milliseconds: what pageviews.engagement_histogram() reports';
+
+CREATE FUNCTION pageviews.scroll_counts(since timestamptz, until timestamptz, site text, filters jsonb, path text)
+RETURNS bigint[]
+LANGUAGE c STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'pageviews_scroll_counts';
+COMMENT ON FUNCTION pageviews.scroll_counts(timestamptz, timestamptz, text, jsonb, text) IS
+	'how many views (of the paths like a pattern) saw 0, 1 ... 100 per cent of the page: what pageviews.scroll_depth() reports';
+
 CREATE FUNCTION pageviews.engagement_histogram(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
@@ -10,20 +26,18 @@ CREATE FUNCTION pageviews.engagement_histogram(
 	path text DEFAULT NULL)
 RETURNS TABLE (
 	from_ms bigint, to_ms bigint, views bigint, share numeric)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH e AS MATERIALIZED (
 		SELECT ARRAY[0, 1000, 2000, 5000, 10000, 20000, 30000, 60000, 120000, 300000, 600000, 1800000, 3600000]::bigint[] AS edges
-	), g AS (
-		SELECT width_bucket(v.engagement_ms::bigint, (SELECT e.edges FROM e)) AS number, count(*) AS views
-		FROM pageviews.chosen_views(engagement_histogram.since, engagement_histogram.until, engagement_histogram.site, engagement_histogram.filters) AS v
-		WHERE engagement_histogram.path IS NULL OR v.path LIKE pageviews.like_pattern(engagement_histogram.path)
-		GROUP BY 1
+	), c AS MATERIALIZED (
+		SELECT pageviews.engagement_counts(engagement_histogram.since, engagement_histogram.until, engagement_histogram.site, engagement_histogram.filters,
+										   engagement_histogram.path, e.edges) AS counts
+		FROM e
 	)
-	SELECT s.edge, e.edges[s.number + 1], coalesce(g.views, 0),
-		   round(coalesce(g.views, 0) / nullif(sum(g.views) OVER (), 0), 4)
-	FROM e, unnest(e.edges) WITH ORDINALITY AS s (edge, number)
-	LEFT JOIN g ON g.number = s.number
+	SELECT s.edge, e.edges[s.number + 1], s.views,
+		   round(s.views / nullif(sum(s.views) OVER (), 0), 4)
+	FROM e, c, unnest(e.edges, c.counts) WITH ORDINALITY AS s (edge, views, number)
 	ORDER BY s.number;
 END;
 COMMENT ON FUNCTION pageviews.engagement_histogram(timestamptz, timestamptz, text, jsonb, text) IS
@@ -37,20 +51,17 @@ CREATE FUNCTION pageviews.scroll_depth(
 	path text DEFAULT NULL)
 RETURNS TABLE (
 	depth integer, views bigint, share numeric)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH g AS MATERIALIZED (
-		SELECT v.scroll_depth AS depth, count(*) AS views
-		FROM pageviews.chosen_views(scroll_depth.since, scroll_depth.until, scroll_depth.site, scroll_depth.filters) AS v
-		WHERE v.scroll_depth IS NOT NULL
-			AND (scroll_depth.path IS NULL OR v.path LIKE pageviews.like_pattern(scroll_depth.path))
-		GROUP BY v.scroll_depth
+		SELECT c.number - 1 AS depth, c.views
+		FROM unnest(pageviews.scroll_counts(scroll_depth.since, scroll_depth.until, scroll_depth.site, scroll_depth.filters, scroll_depth.path))
+			WITH ORDINALITY AS c (views, number)
 	)
 	SELECT s.depth,
-		   coalesce(sum(g.views) FILTER (WHERE g.depth >= s.depth), 0)::bigint,
-		   round(coalesce(sum(g.views) FILTER (WHERE g.depth >= s.depth), 0) / nullif(sum(g.views), 0), 4)
-	FROM generate_series(0, 100, 10) AS s (depth)
-	LEFT JOIN g ON true
+		   (sum(g.views) FILTER (WHERE g.depth >= s.depth))::bigint,
+		   round(sum(g.views) FILTER (WHERE g.depth >= s.depth) / nullif(sum(g.views), 0), 4)
+	FROM generate_series(0, 100, 10) AS s (depth), g
 	GROUP BY s.depth
 	ORDER BY s.depth;
 END;
@@ -58,10 +69,14 @@ COMMENT ON FUNCTION pageviews.scroll_depth(timestamptz, timestamptz, text, jsonb
 	'report: how many views (of the paths like a pattern, where a star is any text) saw at least this per cent of the page, and which share of those of which it is known (0 to 1)';
 
 REVOKE ALL ON FUNCTION
+	pageviews.engagement_counts(timestamptz, timestamptz, text, jsonb, text, bigint[]),
+	pageviews.scroll_counts(timestamptz, timestamptz, text, jsonb, text),
 	pageviews.engagement_histogram(timestamptz, timestamptz, text, jsonb, text),
 	pageviews.scroll_depth(timestamptz, timestamptz, text, jsonb, text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
+	pageviews.engagement_counts(timestamptz, timestamptz, text, jsonb, text, bigint[]),
+	pageviews.scroll_counts(timestamptz, timestamptz, text, jsonb, text),
 	pageviews.engagement_histogram(timestamptz, timestamptz, text, jsonb, text),
 	pageviews.scroll_depth(timestamptz, timestamptz, text, jsonb, text)
 TO pageviews_reader, pageviews_site_reader;

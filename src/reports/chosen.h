@@ -1,7 +1,7 @@
 /*
  * chosen.h
  *	  The views that a report counts one by one: those of people in a period that
- *	  its filters choose, as pageviews.chosen_views() has them, session by session.
+ *	  its filters choose, session by session.
  */
 #ifndef PAGEVIEWS_CHOSEN_H
 #define PAGEVIEWS_CHOSEN_H

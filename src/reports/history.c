@@ -27,6 +27,7 @@ typedef enum HistoryColumn
 	COLUMN_STARTED = HISTORY_COLUMN_STARTED,
 	COLUMN_PATH,
 	COLUMN_ENGAGEMENT,
+	COLUMN_SCROLL,
 	COLUMN_REFERRER,
 	COLUMN_QUERY,
 	COLUMN_PASSES,
@@ -165,6 +166,8 @@ add_view(Gatherer *gatherer, const TupleTableSlot *slot)
 
 	view->started_at = DatumGetTimestampTz(slot->tts_values[COLUMN_STARTED]);
 	view->path = text_of_slot(slot, COLUMN_PATH);
+	view->scroll_depth =
+		slot->tts_isnull[COLUMN_SCROLL] ? -1 : DatumGetInt16(slot->tts_values[COLUMN_SCROLL]);
 	view->passes = is_true(slot, COLUMN_PASSES);
 	gatherer->any_passes = gatherer->any_passes || view->passes;
 	view->origin_passes = is_true(slot, COLUMN_ORIGIN_PASSES);
@@ -245,8 +248,8 @@ make_sql(const HistoryQuery *query, const char *relation)
 	bool		   joined = query->traits || query->created;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql,
-						   "SELECT v.session_id, v.site, v.started_at, v.path, v.engagement_ms");
+	appendStringInfoString(
+		&sql, "SELECT v.session_id, v.site, v.started_at, v.path, v.engagement_ms, v.scroll_depth");
 	appendStringInfoString(&sql,
 						   query->origins ? ", v.referrer, v.query" : ", NULL::text, NULL::text");
 	appendStringInfoString(

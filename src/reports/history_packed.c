@@ -134,7 +134,7 @@ make_source(Merge *merge)
 {
 	static const char columns[] =
 		"SELECT w.view_id, w.session_id, w.site, w.started_at, w.path, w.engagement_ms,"
-		" w.referrer, w.query, w.props FROM pageviews.views AS w WHERE ";
+		" w.scroll_depth, w.referrer, w.query, w.props FROM pageviews.views AS w WHERE ";
 	const HistoryQuery *query = merge->gatherer->query;
 	TimestampTz		   *times = palloc_array(TimestampTz, 2 * merge->day_count + 2);
 	int					count = 0;
@@ -383,6 +383,7 @@ take_packed(Merge *merge, Stream *stream)
 		}
 		view->started_at = packed.started_at;
 		view->path = chunk->paths[packed.path];
+		view->scroll_depth = packed.scroll_depth;
 		view->passes = chunk->path_passes[packed.path] && chunk->props_passes[packed.props];
 		view->origin_passes = !query->origins || chunk->origin_passes[packed.origin];
 		view->states[BEFORE] = view->states[AFTER] = state;

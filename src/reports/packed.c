@@ -10,7 +10,7 @@
  *		bytes its views take; these:
  *
  *		  the time since the view before, or since the start of the day; path;
- *		  origin; engagement; props
+ *		  origin; engagement; scroll depth and one; props
  *
  * Numbers are varints.  A word is its texts one after the other, each as its
  * length and one, 0 for no value, and its bytes.  A time is in microseconds times
@@ -180,6 +180,7 @@ packed_add_view(PackedWriter *writer, const PackedView *view)
 	varint_write(into, view->path);
 	varint_write(into, view->origin);
 	varint_write_signed(into, view->engagement);
+	varint_write(into, (uint64) (view->scroll_depth + 1));
 	varint_write(into, view->props);
 	writer->last = view->started_at;
 	writer->session.views++;
@@ -337,6 +338,7 @@ packed_next_view(PackedReader *reader, PackedView *view)
 	view->path = read_word(reader, PACKED_PATH, 0);
 	view->origin = read_word(reader, PACKED_ORIGIN, 0);
 	view->engagement = (int32) read_signed(reader);
+	view->scroll_depth = (int16) (read_number(reader) - 1);
 	view->props = read_word(reader, PACKED_PROPS, 1);
 }
 

@@ -3,7 +3,7 @@
  *	  The views of a day on a site as bytes, in the order of their sessions: what
  *	  table pageviews.packed_views keeps.
  *
- * Texts that come again are kept once, in dictionaries; a view is five small
+ * Texts that come again are kept once, in dictionaries; a view is six small
  * numbers.  What is read points into the pack, which must stay as long.
  */
 #ifndef PAGEVIEWS_PACKED_H
@@ -38,8 +38,9 @@ typedef struct PackedSession
 typedef struct PackedView
 {
 	TimestampTz started_at;
-	int32		engagement; /* milliseconds */
-	uint32		path;		/* words */
+	int32		engagement;	  /* milliseconds */
+	int16		scroll_depth; /* per cent; -1: not known */
+	uint32		path;		  /* words */
 	uint32		origin;
 	uint32		props; /* 0: none; else a word, counted from 1 */
 } PackedView;

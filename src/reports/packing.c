@@ -35,6 +35,7 @@ typedef enum PackingColumn
 	COLUMN_STARTED,
 	COLUMN_PATH,
 	COLUMN_ENGAGEMENT,
+	COLUMN_SCROLL,
 	COLUMN_REFERRER,
 	COLUMN_QUERY,
 	COLUMN_PROPS,
@@ -52,7 +53,8 @@ StaticAssertDecl(COLUMN_SCREEN - COLUMN_COUNTRY + 1 == SESSION_DIMENSIONS,
 				 "a column for each dimension of a session");
 
 static const char views_of_day[] =
-	"SELECT v.site, v.session_id, v.started_at, v.path, v.engagement_ms, v.referrer, v.query, v.props,"
+	"SELECT v.site, v.session_id, v.started_at, v.path, v.engagement_ms, v.scroll_depth,"
+	" v.referrer, v.query, v.props,"
 	" s.created_at, s.country, s.browser, s.system, s.device, s.language,"
 	" s.screen_width || 'x' || s.screen_height"
 	" FROM pageviews.views AS v LEFT JOIN pageviews.sessions AS s ON s.session_id = v.session_id"
@@ -147,6 +149,8 @@ add_view(Packer *packer, const Row *row)
 	PackedView	  view = {
 		   .started_at = DatumGetTimestampTz(row->values[COLUMN_STARTED]),
 		   .engagement = DatumGetInt32(row->values[COLUMN_ENGAGEMENT]),
+		   .scroll_depth =
+			   row->nulls[COLUMN_SCROLL] ? -1 : Max(DatumGetInt16(row->values[COLUMN_SCROLL]), -1),
 		   .path = packed_word(writer, PACKED_PATH, &path, 1),
 		   .origin = packed_word(writer, PACKED_ORIGIN, origin, lengthof(origin)),
 	   };

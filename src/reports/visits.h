@@ -36,6 +36,7 @@ typedef struct SessionView
 	Span		path;
 	bool		passes;		   /* the filters of pages and properties let it through */
 	bool		origin_passes; /* as the first of its visit, so do those of origins */
+	int16		scroll_depth;  /* per cent; -1: not known */
 	ViewState	states[VERSION_COUNT];
 } SessionView;
 

@@ -90,8 +90,8 @@ store_keep_for_rollups(const RollupHold *hold, Oid leaf, Datum records)
 		" r.started_at, v.view_id IS NOT NULL, coalesce(v.engagement_ms, 0), v.referrer, v.query "
 		"FROM unnest($1) AS r " VIEW_RECORD " LEFT JOIN pageviews.%s AS v ON v.view_id = r.view_id "
 		"WHERE r.started_at < $3 AND (v.view_id IS NULL OR v.revision < r.revision"
-		" AND (v.engagement_ms, v.referrer, v.query, v.props) IS DISTINCT FROM"
-		" (r.engagement_ms, r.referrer, r.query, r.props)) "
+		" AND (v.engagement_ms, v.scroll_depth, v.referrer, v.query, v.props) IS DISTINCT FROM"
+		" (r.engagement_ms, r.scroll_depth, r.referrer, r.query, r.props)) "
 		"ON CONFLICT ON CONSTRAINT rollup_changes_pkey DO NOTHING";
 	Oid	  types[] = {RECORDARRAYOID, INT8OID, TIMESTAMPTZOID};
 	Datum arguments[] = {records, hold->generation, TimestampTzGetDatum(hold->until)};

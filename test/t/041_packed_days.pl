@@ -18,6 +18,8 @@ my %reports = (
 	properties => q{SELECT * FROM pageviews.entry_pages(filters => '{"property": {"plan": "pro"}}')},
 	devices => q{SELECT * FROM pageviews.pages(filters => '{"device": "desktop", "browser": null}')},
 	funnel => q{SELECT * FROM pageviews.funnel(steps => '{/late/0,/late/1}', within => '2 days')},
+	scroll => q{SELECT * FROM pageviews.scroll_depth()},
+	engagement => q{SELECT * FROM pageviews.engagement_histogram(path => '/late/*')},
 	retention => q{SELECT * FROM pageviews.retention(period => '1 day')},
 );
 

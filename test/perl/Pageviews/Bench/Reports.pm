@@ -91,15 +91,22 @@ EOT
 		if (!$long)
 		{
 			report($node, "pages of a country, $of", "SELECT * FROM pageviews.pages($period, filters => '{\"country\": \"DE\"}')", 1000, 3);
+			report($node, "pages below a path, $of", "SELECT * FROM pageviews.pages($period, filters => '{\"page\": \"/blog/*\"}')", 1000, 3);
+			report($node, "referrers, of a search engine, $of", "SELECT * FROM pageviews.referrers($period, filters => '{\"referrer\": \"*google*\"}')", 1000, 3);
+			report($node, "scroll_depth, $of", "SELECT * FROM pageviews.scroll_depth($period)", 1000, 3);
+			report($node, "journeys, $of", "SELECT * FROM pageviews.journeys($period)", 1000, 3);
 			report($node, "funnel of 4 steps, $of", "SELECT * FROM pageviews.funnel($period, steps => '{/,/pricing,/signup,/docs}')", 2000, 3);
 			report($node, "retention by weeks, $of", "SELECT * FROM pageviews.retention($period)", 2000, 3);
 		}
 
+		my ($since, $before) = split /, (?=to_timestamp)/, $period;
 		my ($visitors, $exact, $median, $exact_median) = split /\|/, $node->value(<<"EOT");
 SELECT s.visitors, e.visitors, s.engagement_median_ms, e.median
 FROM pageviews.summary($period) AS s,
 	 (SELECT count(DISTINCT v.session_id) AS visitors, percentile_cont(0.5) WITHIN GROUP (ORDER BY v.engagement_ms) AS median
-	  FROM pageviews.chosen_views($period, NULL, NULL) AS v) AS e
+	  FROM pageviews.views AS v
+	  WHERE v.started_at >= $since AND v.started_at < $before
+		AND NOT EXISTS (SELECT FROM pageviews.sessions AS r WHERE r.session_id = v.session_id AND r.robot)) AS e
 EOT
 		my $off = abs($visitors / $exact - 1);
 		my $median_off = abs($median / $exact_median - 1);
