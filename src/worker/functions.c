@@ -26,6 +26,7 @@
 #include "utils/uuid.h"
 
 #include "../common/cookie.h"
+#include "../reports/rollup.h"
 #include "board.h"
 #include "datum.h"
 #include "pageviews.h"
@@ -145,9 +146,10 @@ pageviews_is_forgetting(const uint8 session[16])
 }
 
 /*
- * begin_forgetting(session uuid): keeps the store from writing until the
- * transaction ends, waiting for a batch that is under way, and leaves the
- * session for the worker when the transaction commits.
+ * begin_forgetting(session uuid): keeps the store from writing, and whoever rolls
+ * up or packs, until the transaction ends, waiting for what is under way, and leaves
+ * the session for the worker when the transaction commits.  Packing may take long:
+ * it is waited for first, so that the store does not wait with us.
  */
 Datum
 pageviews_begin_forgetting(PG_FUNCTION_ARGS)
@@ -166,6 +168,7 @@ pageviews_begin_forgetting(PG_FUNCTION_ARGS)
 	if (!OidIsValid(sessions))
 		ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
 				errmsg("table \"pageviews.sessions\" does not exist"));
+	LockRelationOid(rollup_state_table(), ShareUpdateExclusiveLock);
 	LockRelationOid(sessions, ShareRowExclusiveLock);
 
 	register_callbacks();
