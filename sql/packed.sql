@@ -56,6 +56,63 @@ DELETE FROM asked WHERE n % 4 > 0;
 SELECT * FROM (TABLE packed EXCEPT ALL TABLE reports) AS d WHERE d.n IN (SELECT n FROM asked);
 ROLLBACK;
 
+-- A session that changes, whenever it was created, and one whose row comes late: its views on all days.
+INSERT INTO pageviews.sessions (session_id, created_at, country) VALUES (md5('guest')::uuid, '2024-02-01', 'CH'), (md5('ancient')::uuid, '-infinity', 'CH');
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), md5(s)::uuid, d, 7, 1000, 0, 0, 1, 'a.example', '/guest'
+FROM (VALUES ('guest'), ('ancient'), ('rowless')) AS v (s), generate_series('2024-02-11 12:00'::timestamptz, '2024-02-13', '1 day') AS d;
+SELECT pageviews.roll_up('2024-03-20');
+CREATE TEMPORARY VIEW guests AS
+	SELECT f.filters, p.views, p.visitors FROM (VALUES ('{}'), ('{"country": "CH"}'), ('{"country": null}')) AS f (filters), pageviews.pages('2024-02-01', '2024-03-01', NULL, f.filters::jsonb) AS p WHERE p.path = '/guest'
+	UNION ALL SELECT 'retention', r.period, r.visitors FROM pageviews.retention('2024-02-01', '2024-03-01', NULL, '{"page": "/guest"}', '1 day') AS r WHERE r.visitors > 0;
+CREATE FUNCTION pg_temp.guests_differ() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	difference bigint;
+BEGIN
+	CREATE TEMPORARY TABLE were AS TABLE guests;
+	DELETE FROM pageviews.packed_days;
+	SELECT count(*) INTO difference FROM ((TABLE were EXCEPT ALL TABLE guests) UNION ALL (TABLE guests EXCEPT ALL TABLE were)) AS d;
+	RAISE EXCEPTION USING ERRCODE = 'PV000';
+EXCEPTION WHEN SQLSTATE 'PV000' THEN
+	RETURN difference;
+END
+$$;
+BEGIN;
+SELECT pg_temp.guests_differ() AS as_packed;
+SAVEPOINT packed;
+UPDATE pageviews.sessions SET country = 'DE' WHERE session_id = md5('guest')::uuid;
+SELECT pg_temp.guests_differ() AS elsewhere;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT pg_temp.guests_differ() AS elsewhere_rolled_up;
+ROLLBACK TO packed;
+UPDATE pageviews.sessions SET robot = true WHERE session_id IN (md5('guest')::uuid, md5('ancient')::uuid);
+SELECT pg_temp.guests_differ() AS robots;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT pg_temp.guests_differ() AS robots_rolled_up;
+ROLLBACK TO packed;
+DELETE FROM pageviews.sessions WHERE session_id = md5('guest')::uuid;
+SELECT pg_temp.guests_differ() AS row_is_gone;
+ROLLBACK TO packed;
+INSERT INTO pageviews.sessions (session_id, created_at, country) VALUES (md5('rowless')::uuid, '2024-02-01', 'CH');
+SELECT pg_temp.guests_differ() AS row_came;
+SELECT pageviews.roll_up('2024-03-20');
+SELECT pg_temp.guests_differ() AS row_came_rolled_up;
+ROLLBACK TO packed;
+-- Forgotten, also where its views are not what was packed any more.
+UPDATE pageviews.views SET started_at = started_at + interval '5 days' WHERE session_id = md5('guest')::uuid;
+SELECT count(*) AS packs_have FROM pageviews.packed_views WHERE position(decode(md5('guest'), 'hex') IN pack) > 0;
+SELECT pageviews.forget_session(md5('guest')::uuid);
+SELECT count(*) AS packs_have FROM pageviews.packed_views WHERE position(decode(md5('guest'), 'hex') IN pack) > 0;
+SELECT count(*) AS marks_have FROM pageviews.rollup_marks WHERE session_id = md5('guest')::uuid;
+ROLLBACK TO packed;
+-- Where everything is gone, nothing stays packed.
+TRUNCATE pageviews.views;
+SELECT pageviews.rebuild_rollups();
+SELECT count(*) FROM pageviews.packed_views;
+ROLLBACK;
+-- As early as it can be.
+SELECT visitors FROM pageviews.funnel('4714-11-24 00:00:00+00 BC', 'infinity', NULL, '{"referrer": null}', '{/guest}');
+
 -- Whoever may read some sites reads their packs, and no others.
 CREATE ROLE regress_pageviews_packer;
 GRANT pageviews_site_reader TO regress_pageviews_packer;
@@ -81,6 +138,24 @@ EXCEPTION WHEN data_corrupted THEN
 END
 $$;
 SELECT pg_temp.damaged(d) FROM (VALUES ('\x'::bytea), ('\x02'), ('\x0101'), ('\x0100ffffffffff7f'), ('\x01000000000001'), ('\x0100010501'), ('\x010100000000')) AS v (d);
+-- A property whose bytes are no JSON.
+DO $$
+DECLARE
+	whole CONSTANT bytea := (SELECT pack FROM pageviews.packed_views WHERE site = 'b.example' AND chunk = 0);
+BEGIN
+	FOR damage IN 0 .. 255 LOOP
+		CONTINUE WHEN damage = ascii('"');
+		UPDATE pageviews.packed_views SET pack = set_byte(whole, position('"plan"'::bytea IN whole) - 1, damage) WHERE site = 'b.example' AND chunk = 0;
+		BEGIN
+			PERFORM FROM pageviews.pages('2024-02-10', '2024-02-11', 'b.example', '{"property": {"plan": 3}}');
+			RAISE WARNING '% was not noticed', damage;
+		EXCEPTION WHEN data_exception OR data_corrupted THEN
+			NULL;
+		END;
+	END LOOP;
+	UPDATE pageviews.packed_views SET pack = whole WHERE site = 'b.example' AND chunk = 0;
+END
+$$;
 SELECT pg_temp.damaged(substr(pack, 1, length(pack) - 3)) FROM pageviews.packed_views WHERE site = 'b.example' AND chunk = 0;
 -- Whatever byte is wrong: an error, or numbers that are.
 DO $$
@@ -93,8 +168,8 @@ BEGIN
 	FOR i IN 1 .. 300 LOOP
 		UPDATE pageviews.packed_views SET pack = set_byte(whole, (random() * (length(whole) - 1))::integer, (random() * 255)::integer) WHERE site = 'b.example' AND chunk = 0;
 		BEGIN
-			PERFORM FROM pageviews.pages('2024-02-10', '2024-02-11', 'b.example', '{}');
-		EXCEPTION WHEN data_corrupted THEN
+			PERFORM FROM pageviews.pages('2024-02-10', '2024-02-11', 'b.example', '{"property": {"plan": 3}}');
+		EXCEPTION WHEN data_corrupted OR data_exception THEN
 			found := found + 1;
 		END;
 	END LOOP;
@@ -126,6 +201,7 @@ SELECT day FROM pageviews.packed_days;
 SELECT views FROM pageviews.summary('2024-03-01', '2024-04-01', NULL, '{}');
 
 DROP VIEW reports;
+DROP VIEW guests;
 DROP EXTENSION pageviews;
 DROP OWNED BY regress_pageviews_packer;
 DROP ROLE regress_pageviews_packer;

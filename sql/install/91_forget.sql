@@ -6,7 +6,7 @@ CREATE FUNCTION pageviews.begin_forgetting(session_id uuid)
 RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'pageviews_begin_forgetting';
-COMMENT ON FUNCTION pageviews.begin_forgetting(uuid) IS 'keeps the worker from storing and packing until the transaction ends, and makes it forget the session''s open views at commit';
+COMMENT ON FUNCTION pageviews.begin_forgetting(uuid) IS 'keeps the worker from storing and rolling up until the transaction ends, and makes it forget the session''s open views at commit';
 
 CREATE FUNCTION pageviews.forget_session(session_id uuid)
 RETURNS bigint
@@ -26,6 +26,10 @@ BEGIN ATOMIC
 		DELETE FROM pageviews.packed_days AS d
 		WHERE d.day IN (SELECT date_trunc('day', v.started_at, 'UTC') FROM pageviews.views AS v WHERE v.session_id = forget_session.session_id)
 			OR EXISTS (SELECT FROM pageviews.packed_stale AS n WHERE n.day = d.day AND n.session_id = forget_session.session_id)
+			OR EXISTS (SELECT FROM pageviews.rollup_marks AS m
+					   WHERE m.session_id = forget_session.session_id AND m.hour >= d.day AND m.hour < d.day + interval '24 hours')
+	), gone_marks AS (
+		UPDATE pageviews.rollup_marks AS m SET session_id = NULL WHERE m.session_id = forget_session.session_id
 	), gone_sessions AS (
 		DELETE FROM pageviews.sessions AS s WHERE s.session_id = forget_session.session_id RETURNING 1
 	)

@@ -88,7 +88,7 @@ find_days(Merge *merge)
 	bool		null;
 	uint64		count = sql_select(
 			 "SELECT d.day FROM pageviews.packed_days AS d"
-				  " WHERE d.day > $1 - interval '24 hours' AND d.day < $2"
+				  " WHERE d.day + interval '24 hours' > $1 AND d.day < $2"
 				  " AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
 				  " WHERE m.hour >= d.day AND m.hour < d.day + interval '24 hours') ORDER BY d.day",
 			 lengthof(types), types, values, NULL);

@@ -6,7 +6,9 @@
  * A mark is a row of pageviews.rollup_marks and commits with the change, so that
  * it is seen by whoever sees the change.  A view that comes in marks its hour,
  * once a transaction and hour; one that is changed or goes marks its hour and its
- * session, whose other views may be in another visit now.
+ * session, whose other views may be in another visit now.  A session that comes in,
+ * changes or goes marks the hours of all its views, too: readers, who must not see
+ * whose marks these are, find by them where packed days are not as the views are.
  */
 #include "postgres.h"
 
@@ -46,28 +48,35 @@ pageviews_is_worker(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(pageviews_in_worker);
 }
 
+/* Adds marks by a statement, which is planned once; $1 and $2, the session, which may be NULL. */
+static void
+add(SPIPlanPtr *plan, const char *statement, Oid type, Datum value, const uint8 *session)
+{
+	Oid	  types[] = {type, UUIDOID};
+	Datum values[] = {value, PointerGetDatum(session)};
+	char  nulls[] = {' ', session != NULL ? ' ' : 'n'};
+
+	SPI_connect();
+	if (*plan == NULL)
+	{
+		SPIPlanPtr prepared = SPI_prepare(statement, lengthof(types), types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+		*plan = prepared;
+	}
+	if (SPI_execute_plan(*plan, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not mark an hour");
+	SPI_finish();
+}
+
 void
 marks_add(TimestampTz hour, const uint8 *session)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid				  types[] = {TIMESTAMPTZOID, UUIDOID};
-	Datum			  values[] = {TimestampTzGetDatum(hour), PointerGetDatum(session)};
-	char			  nulls[] = {' ', session != NULL ? ' ' : 'n'};
 
-	SPI_connect();
-	if (plan == NULL)
-	{
-		SPIPlanPtr prepared =
-			SPI_prepare("INSERT INTO pageviews.rollup_marks (hour, session_id) VALUES ($1, $2)",
-						lengthof(types), types);
-
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
-		plan = prepared;
-	}
-	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not mark an hour");
-	SPI_finish();
+	add(&plan, "INSERT INTO pageviews.rollup_marks (hour, session_id) VALUES ($1, $2)",
+		TIMESTAMPTZOID, TimestampTzGetDatum(hour), session);
 }
 
 static Datum
@@ -126,6 +135,22 @@ mark_hour(const TriggerData *data, HeapTuple row, const char *column)
 	*slot = (Remembered){transaction, hour};
 }
 
+/* Marks the hours of all views of a session. */
+static void
+mark_views_of(const TriggerData *data, HeapTuple row)
+{
+	static SPIPlanPtr plan = NULL;
+	bool			  null;
+	Datum			  value = column_of(data, row, "session_id", &null);
+	const uint8		 *session = DatumGetUUIDP(value)->data;
+
+	add(&plan,
+		"INSERT INTO pageviews.rollup_marks (hour, session_id) "
+		"SELECT DISTINCT date_trunc('hour', v.started_at, 'UTC'), $2 FROM pageviews.views AS v"
+		" WHERE v.session_id = $1 AND isfinite(v.started_at)",
+		UUIDOID, value, pageviews_is_forgetting(session) ? NULL : session);
+}
+
 static const TriggerData *
 trigger_data(FunctionCallInfo fcinfo)
 {
@@ -163,5 +188,12 @@ pageviews_mark_session(PG_FUNCTION_ARGS)
 		mark_hour(data, data->tg_trigtuple, "created_at");
 	else
 		mark_with_session(data, data->tg_trigtuple, "created_at");
+	/* The worker, which finds out that a session is a robot, does not wait for locks on all months. */
+	if (!pageviews_in_worker)
+	{
+		mark_views_of(data, data->tg_trigtuple);
+		if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+			mark_views_of(data, data->tg_newtuple);
+	}
 	PG_RETURN_POINTER(NULL);
 }

@@ -21,7 +21,7 @@ typedef enum PackedWord
 {
 	PACKED_PATH,
 	PACKED_ORIGIN, /* referrer and query */
-	PACKED_PROPS,  /* as jsonb has them, without its length */
+	PACKED_PROPS,  /* JSON: whoever damages a pack, damages no jsonb */
 	PACKED_TRAITS, /* the SESSION_DIMENSIONS of a session */
 	PACKED_WORD_COUNT
 } PackedWord;

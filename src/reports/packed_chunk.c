@@ -4,10 +4,12 @@
  */
 #include "packed_chunk.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
 #include "address.h"
+#include "varint.h"
 
 static const Span origin_parameters[] = {
 	{"utm_campaign", 12}, {"utm_source", 10}, {"utm_medium", 10}};
@@ -60,17 +62,17 @@ judge_origin(const PackedFilters *filters, const PackedOrigin *origin)
 static bool
 judge_props(const PackedFilters *filters, Span props)
 {
-	Jsonb *value;
+	Datum value;
 
 	if (filters->property == NULL)
 		return true;
 	if (props.data == NULL)
 		return false;
-	value = palloc(VARHDRSZ + props.length);
-	SET_VARSIZE(value, VARHDRSZ + props.length);
-	memcpy(VARDATA(value), props.data, props.length);
-	return DatumGetBool(DirectFunctionCall2(jsonb_contains, JsonbPGetDatum(value),
-											JsonbPGetDatum(filters->property)));
+	if (!pg_verifymbstr(props.data, props.length, true))
+		varint_corrupted();
+	value = DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(props.data, props.length)));
+	return DatumGetBool(
+		DirectFunctionCall2(jsonb_contains, value, JsonbPGetDatum(filters->property)));
 }
 
 static bool
@@ -119,7 +121,10 @@ read_origins(PackedChunk *chunk, const PackedFilters *filters)
 static void
 read_props(PackedChunk *chunk, const PackedFilters *filters)
 {
-	uint32 count = chunk->reader.word_count[PACKED_PROPS];
+	uint32		  count = chunk->reader.word_count[PACKED_PROPS];
+	MemoryContext judging =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews properties", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller;
 
 	chunk->props_passes = palloc_array(bool, count + 1);
 	chunk->props_passes[0] = judge_props(filters, (Span){NULL, 0});
@@ -128,8 +133,12 @@ read_props(PackedChunk *chunk, const PackedFilters *filters)
 		Span props;
 
 		packed_parts(&chunk->reader, PACKED_PROPS, i, &props, 1);
+		caller = MemoryContextSwitchTo(judging);
 		chunk->props_passes[i + 1] = judge_props(filters, props);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(judging);
 	}
+	MemoryContextDelete(judging);
 }
 
 static void

@@ -73,6 +73,7 @@ typedef struct Packer
 {
 	TimestampTz	   day;
 	MemoryContext  pack_memory; /* reset after each */
+	MemoryContext  row_memory;	/* so, too */
 	PackedWriter  *writer;		/* NULL: none is begun */
 	StringInfoData site;
 	uint8		   session[UUID_LEN];
@@ -157,10 +158,11 @@ add_view(Packer *packer, const Row *row)
 
 	if (!row->nulls[COLUMN_PROPS])
 	{
-		const Jsonb *props = DatumGetJsonbP(row->values[COLUMN_PROPS]);
-		Span		 bytes = {VARDATA(props), VARSIZE(props) - VARHDRSZ};
+		Jsonb *props = DatumGetJsonbP(row->values[COLUMN_PROPS]);
+		char  *json = JsonbToCString(NULL, &props->root, VARSIZE(props));
+		Span   text = {json, (int) strlen(json)};
 
-		view.props = packed_word(writer, PACKED_PROPS, &bytes, 1) + 1;
+		view.props = packed_word(writer, PACKED_PROPS, &text, 1) + 1;
 	}
 	packed_add_view(writer, &view);
 }
@@ -168,17 +170,16 @@ add_view(Packer *packer, const Row *row)
 static void
 take_row(Packer *packer, const Row *row)
 {
+	MemoryContext caller = MemoryContextSwitchTo(packer->row_memory);
 	const uint8	 *session = DatumGetUUIDP(row->values[COLUMN_SESSION])->data;
 	Span		  site = text_of(row, COLUMN_SITE);
-	MemoryContext caller;
 
 	if (packer->writer == NULL || memcmp(packer->session, session, UUID_LEN) != 0 ||
 		!span_equal(site, (Span){packer->site.data, packer->site.len}))
 		begin_session(packer, row, session, site);
-	/* What is taken out of a toasted value goes with the pack. */
-	caller = MemoryContextSwitchTo(packer->pack_memory);
 	add_view(packer, row);
 	MemoryContextSwitchTo(caller);
+	MemoryContextReset(packer->row_memory);
 }
 
 /* Packs a day anew. */
@@ -196,6 +197,8 @@ pack_day(TimestampTz day)
 	sql_execute(NULL, "INSERT INTO pageviews.packed_days (day) VALUES ($1)", 1, &type, &value);
 	packer.pack_memory =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews pack", ALLOCSET_DEFAULT_SIZES);
+	packer.row_memory =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&packer.site);
 	views = SPI_cursor_parse_open(NULL, views_of_day, &options);
 	for (;;)
@@ -222,6 +225,7 @@ pack_day(TimestampTz day)
 	if (packer.writer != NULL)
 		write_chunk(&packer, false);
 	MemoryContextDelete(packer.pack_memory);
+	MemoryContextDelete(packer.row_memory);
 }
 
 void

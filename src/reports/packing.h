@@ -10,8 +10,14 @@
  *	- the store keeps what it changes of views that are rolled up
  *	  (pageviews.rollup_changes); when the roll-ups take that, the session is noted
  *	  with its day (pageviews.packed_stale), and a day with many is packed again
- *	- where somebody else changes views, the mark of the hour makes readers read
- *	  the views of that day, and when the hour is rolled up again the day's packs go
+ *	- where somebody else changes views, or the session of views, the marks of
+ *	  their hours make readers read the views of that day, and when an hour is rolled
+ *	  up again the day's packs go
+ *	- whoever has a session forgotten waits until nobody packs, so that no pack with
+ *	  it comes afterwards
+ *
+ * What a session turned out to be is an exception of a minute: where the worker finds
+ * that it is a robot, its earlier days have its views until the roll-ups take the mark.
  *
  * All calls are inside a transaction, with SPI connected and the lock on
  * pageviews.rollup_state that applying takes.

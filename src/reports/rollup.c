@@ -164,7 +164,7 @@ packs_before(TimestampTz time)
 /*
  * Begins, or begins again: with the first view that there is.  What is rolled up
  * of its month and later is made again; what is older, of which the views are gone,
- * stays.  False when there is no view.
+ * stays.  Packed days go, whatever there is.  False when there is no view.
  */
 static bool
 begin(RollupState *state)
@@ -174,6 +174,7 @@ begin(RollupState *state)
 	Oid			type = TIMESTAMPTZOID;
 	Datum		value;
 
+	packing_forget_all();
 	if (!first_view(state->raw_since, &first))
 		return false;
 	month = level_start(LEVEL_MONTH, first);
@@ -188,7 +189,6 @@ begin(RollupState *state)
 	state->bounce_engagement = setting_bounce_engagement;
 	value = TimestampTzGetDatum(month);
 	sql_execute(NULL, "DELETE FROM pageviews.rollups WHERE bucket >= $1", 1, &type, &value);
-	packing_forget_all();
 	return true;
 }
 
@@ -230,6 +230,17 @@ marks_are_there(const RollupState *state)
 					  &value, NULL) > 0;
 }
 
+/*
+ * Keeps batches of the store away, and whoever else rolls up or packs, who may take
+ * long and is waited for first: a batch that comes meanwhile does not wait for us.
+ */
+static void
+hold_everybody_off(void)
+{
+	LockRelationOid(rollup_state_table(), ShareUpdateExclusiveLock);
+	LockRelationOid(rollup_state_table(), ExclusiveLock);
+}
+
 bool
 rollup_announce(TimestampTz until)
 {
@@ -237,7 +248,7 @@ rollup_announce(TimestampTz until)
 	bool		changed = false;
 
 	/* No batch is under way now, and the next one will see what we say. */
-	LockRelationOid(rollup_state_table(), ExclusiveLock);
+	hold_everybody_off();
 	PushActiveSnapshot(GetLatestSnapshot());
 	rollup_read_state(&state);
 	if (state.announced_until > state.rolled_until || state.consuming > 0)
@@ -482,10 +493,9 @@ pageviews_rebuild_rollups(PG_FUNCTION_ARGS)
 
 	must_not_be_standby();
 	SPI_connect();
-	LockRelationOid(rollup_state_table(), ExclusiveLock);
+	hold_everybody_off();
 	PushActiveSnapshot(GetLatestSnapshot());
 	rollup_read_state(&state);
-	packing_forget_all();
 	if (begin(&state))
 		write_state(&state);
 	PopActiveSnapshot();

@@ -146,10 +146,10 @@ pageviews_is_forgetting(const uint8 session[16])
 }
 
 /*
- * begin_forgetting(session uuid): keeps the roll-ups from moving on and the store
- * from writing until the transaction ends, waiting for what is under way (a day
- * that is being packed has the session still), and leaves the session for the
- * worker when the transaction commits.
+ * begin_forgetting(session uuid): keeps the store from writing, and whoever rolls
+ * up or packs, until the transaction ends, waiting for what is under way, and leaves
+ * the session for the worker when the transaction commits.  Packing may take long:
+ * it is waited for first, so that the store does not wait with us.
  */
 Datum
 pageviews_begin_forgetting(PG_FUNCTION_ARGS)

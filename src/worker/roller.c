@@ -113,20 +113,25 @@ roller_run(Micros now)
 
 /* --- the process ---------------------------------------------------------------- */
 
-/* One step: of the roll-ups, or where these are up to date, of the packs. */
+/*
+ * One step: of the roll-ups, or where these are up to date, of the packs.  A day
+ * that could not be packed is left to the next start.
+ */
 static StoreResult
-work(TimestampTz until, bool *more)
+work(bool *more)
 {
+	TimestampTz until =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -1000L * setting_rollup_delay);
 	StoreResult result = store_roll_up(until, more);
 
-	if (result == STORE_OK && !*more)
-		result = store_pack_day(more);
+	if (result == STORE_OK && !*more && store_pack_day(more) != STORE_OK)
+		*more = false;
 	return result;
 }
 
-/* Everything that began before `until`; the store logs errors but for those that usually pass. */
+/* Everything that is old enough; the store logs errors but for those that usually pass. */
 static void
-roll_up(TimestampTz until)
+roll_up(void)
 {
 	int	 failures = 0;
 	bool more = true;
@@ -136,7 +141,7 @@ roll_up(TimestampTz until)
 		StoreResult result;
 
 		CHECK_FOR_INTERRUPTS();
-		result = work(until, &more);
+		result = work(&more);
 		if (result == STORE_ABSENT)
 			break;
 		if (result == STORE_OK)
@@ -181,6 +186,6 @@ pageviews_roller_main(Datum argument)
 	pgstat_report_appname("pageviews roll-ups");
 	store_init();
 	store_allow(ROLLER_TIMEOUT);
-	roll_up(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -1000L * setting_rollup_delay));
+	roll_up();
 	proc_exit(0);
 }

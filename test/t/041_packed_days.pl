@@ -117,6 +117,46 @@ eventually_packed('the day is packed without it', "SELECT EXISTS (SELECT FROM pa
 is($node->value($in_packs), '0', 'nor later');
 reports_are_right('packed without it');
 
+# --- while a day is packed, which may take a minute ---------------------------------------------
+
+# A gate, at which the process that packs stands before it writes a pack of that day.
+$node->safe_psql('postgres', <<"SQL");
+CREATE FUNCTION public.gate() RETURNS trigger LANGUAGE plpgsql AS \$\$
+BEGIN
+	WHILE NOT pg_catalog.pg_try_advisory_xact_lock_shared(4711) LOOP
+		PERFORM pg_catalog.pg_sleep(0.01);
+	END LOOP;
+	RETURN new;
+END \$\$;
+CREATE TRIGGER gate BEFORE INSERT ON pageviews.packed_views FOR EACH ROW WHEN (new.day = to_timestamp($day)) EXECUTE FUNCTION public.gate();
+SQL
+
+my $guest = $node->value(q{SELECT session_id FROM pageviews.views WHERE path = '/late/8'});
+my $guest_in_packs = "SELECT count(*) FROM pageviews.packed_views WHERE position(uuid_send('$guest') IN pack) > 0";
+is($node->value($guest_in_packs), '1', 'a guest is in a pack');
+for my $what ("pageviews.forget_session('$guest')", 'pageviews.rebuild_rollups()')
+{
+	my $keeper = $node->background_psql('postgres');
+	my $waiter = $node->background_psql('postgres');
+	my $pid = $waiter->query_safe('SELECT pg_backend_pid()');
+
+	eventually_packed("$what: the day is packed", "SELECT EXISTS (SELECT FROM pageviews.packed_days WHERE day = to_timestamp($day))");
+	$keeper->query_safe('SELECT pg_advisory_lock(4711)');
+	$node->safe_psql('postgres', "INSERT INTO pageviews.packed_stale VALUES (to_timestamp($day), 'x.example', '$guest')");
+	$node->safe_psql('postgres', "UPDATE pageviews.packed_days SET packed_at = packed_at - interval '2 days' WHERE day = to_timestamp($day)");
+	eventually_packed("$what: the day is being packed again", q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pageviews roll-ups' AND wait_event = 'PgSleep')});
+	$waiter->query_until(qr/waits/, "\\echo waits\nSELECT $what;\n");
+	Pageviews::Cluster::eventually("$what waits", 60, sub { $node->value("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid") eq 't' });
+
+	my $view = $pulse->begin('/meanwhile');
+	$pulse->end_view($view, visible => 1);
+	pass("$what: views are stored while it waits");
+	$keeper->quit;
+	$waiter->quit;
+	is($node->value($guest_in_packs), '0', '... and then what was packed is gone') if $what =~ /forget/;
+	reports_are_right($what);
+}
+
 $node->conserved;
 $node->stop;
 done_testing();
