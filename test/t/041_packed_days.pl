@@ -18,6 +18,8 @@ my %reports = (
 	properties => q{SELECT * FROM pageviews.entry_pages(filters => '{"property": {"plan": "pro"}}')},
 	devices => q{SELECT * FROM pageviews.pages(filters => '{"device": "desktop", "browser": null}')},
 	funnel => q{SELECT * FROM pageviews.funnel(steps => '{/late/0,/late/1}', within => '2 days')},
+	journeys => q{SELECT * FROM pageviews.journeys()},
+	journeys_chosen => q{SELECT * FROM pageviews.journeys(filters => '{"page": "/late/1", "referrer": "*.example", "device": "desktop"}', depth => 1)},
 	retention => q{SELECT * FROM pageviews.retention(period => '1 day')},
 );
 
