@@ -95,6 +95,9 @@ GROUP BY s.site, o.filters ORDER BY s.site NULLS FIRST, o.filters NULLS FIRST;
 SELECT step, visitors FROM pageviews.funnel('2024-06-10 10:05', '2024-06-11 09:10', filters => '{"referrer": "google.com"}', steps => ARRAY['/pricing', '/signup/*']);	-- the visit began before
 SELECT step, visitors FROM pageviews.funnel('-infinity', 'infinity', filters => '{"referrer": "google.com"}', steps => ARRAY['/']);
 SELECT step, visitors FROM pageviews.funnel('2024-06-10', '2024-06-20', filters => '{"country": null}', steps => ARRAY['*']);	-- of those that have a row
+SELECT pages, visits, visitors FROM pageviews.journeys('2024-06-10', '2024-06-20', filters => '{"referrer": "google.com"}');
+SELECT pages, visits, visitors FROM pageviews.journeys('-infinity', 'infinity', 'b.example', depth => 50);
+SELECT sum(visits) AS visits FROM pageviews.journeys('2024-06-10', '2024-06-20', filters => '{"country": null}');	-- of those that have a row
 SELECT s.site, o.filters, r.cohort, r.period, r.size, r.visitors
 FROM (VALUES (NULL), ('a.example'), ('b.example')) AS s (site), (VALUES (NULL), ('{"referrer": "google.com"}')) AS o (filters),
 	 pageviews.retention('2024-06-10', '2024-06-13', s.site, o.filters::jsonb, '1 day') AS r
@@ -104,9 +107,18 @@ ORDER BY s.site NULLS FIRST, o.filters NULLS FIRST, r.cohort, r.period;
 SELECT * FROM pageviews.funnel_steps('2024-06-10', NULL, NULL, NULL, ARRAY['/'], '1 day');
 SELECT * FROM pageviews.funnel_steps('2024-06-10', '2024-06-20', NULL, NULL, NULL, '1 day');
 SELECT * FROM pageviews.funnel_steps('2024-06-10', '2024-06-20', NULL, NULL, array_fill('/'::text, ARRAY[21]), '1 day');
+SELECT * FROM pageviews.ways('2024-06-10', NULL, NULL, NULL, 3);
+SELECT * FROM pageviews.ways('2024-06-10', '2024-06-20', NULL, NULL, 51);
 SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, NULL);
 SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, '{}');
 SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, ARRAY['2024-06-10', NULL]::timestamptz[]);
+
+-- Paths that are empty, as only rows written by hand have them: a visit without any page is one of no way.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), gen_random_uuid(), '2024-06-25', 7, 1000, 0, 0, 1, 'c.example', '' FROM generate_series(1, 2);
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), md5('c')::uuid, '2024-06-25'::timestamptz + n * interval '1 minute', 7, 1000, 0, 0, 1, 'c.example', (ARRAY['', '/', '', '', '/'])[n] FROM generate_series(1, 5) AS n;
+SELECT * FROM pageviews.journeys('2024-06-25', '2024-06-26', depth => 50);
 
 DROP EXTENSION pageviews;
 DROP ROLE regress_pageviews_b;

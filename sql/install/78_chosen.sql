@@ -71,12 +71,11 @@ COMMENT ON FUNCTION pageviews.chosen_visit_views(timestamptz, timestamptz, text,
 
 CREATE FUNCTION pageviews.chosen_visits(since timestamptz, until timestamptz, site text, filters jsonb)
 RETURNS TABLE (
-	session_id uuid, site text, started_at timestamptz, last_view_at timestamptz, ended_at timestamptz,
+	session_id uuid, site text, started_at timestamptz, ended_at timestamptz,
 	entry_path text, exit_path text, views bigint, engagement_ms bigint, bounce boolean, referrer text, query text)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT n.session_id, n.site, n.visit_at,
-		   max(n.started_at),
 		   max(n.seen_until),
 		   min(n.path) FILTER (WHERE n.entry),
 		   min(n.path) FILTER (WHERE n.exit),

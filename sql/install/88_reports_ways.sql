@@ -53,6 +53,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb) IS 'report: every view of a session, in order, whether it is a robot or not';
 
+CREATE FUNCTION pageviews.ways(since timestamptz, until timestamptz, site text, filters jsonb, depth integer)
+RETURNS TABLE (
+	pages text[], visits bigint, visitors bigint)
+LANGUAGE c STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'pageviews_ways';
+COMMENT ON FUNCTION pageviews.ways(timestamptz, timestamptz, text, jsonb, integer) IS
+	'how many visits and sessions went each way, the first pages of a visit: what pageviews.journeys() reports';
+
 CREATE FUNCTION pageviews.journeys(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
@@ -61,21 +70,11 @@ CREATE FUNCTION pageviews.journeys(
 	depth integer DEFAULT 3)
 RETURNS TABLE (
 	pages text[], visits bigint, visitors bigint, share numeric)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
-	SELECT j.pages, count(*), count(DISTINCT j.session_id), round(count(*) / sum(count(*)) OVER (), 4)
-	FROM (SELECT n.session_id,
-				 (array_agg(n.path ORDER BY n.started_at, n.view_id) FILTER (WHERE n.path <> n.before))[1:journeys.depth] AS pages
-		  FROM (SELECT w.session_id, w.site, w.path, w.started_at, w.view_id, t.started_at AS visit_at,
-					   lag(w.path, 1, '') OVER (PARTITION BY w.session_id, w.site, t.started_at ORDER BY w.started_at, w.view_id) AS before
-				FROM pageviews.chosen_visits(journeys.since, journeys.until, journeys.site, journeys.filters) AS t
-				JOIN pageviews.views AS w ON w.session_id = t.session_id AND w.site = t.site
-					AND w.started_at >= t.started_at AND w.started_at <= t.last_view_at
-				WHERE w.started_at >= journeys.since AND w.started_at < journeys.until + interval '1 day') AS n
-		  GROUP BY n.session_id, n.site, n.visit_at) AS j
-	WHERE pageviews.must(journeys.depth BETWEEN 1 AND 50, 'depth must be between 1 and 50', 'It is how many pages of a visit are looked at.')
-	GROUP BY j.pages
-	ORDER BY count(*) DESC, j.pages;
+	SELECT w.pages, w.visits, w.visitors, round(w.visits / sum(w.visits) OVER (), 4)
+	FROM pageviews.ways(journeys.since, journeys.until, journeys.site, journeys.filters, journeys.depth) AS w
+	ORDER BY w.visits DESC, w.pages;
 END;
 COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer) IS
 	'report: the first pages of visits, at most depth of them, repeats of a page one after the other left out: how many visits and visitors (distinct sessions) went that way, and which share of all visits (0 to 1)';
@@ -213,6 +212,7 @@ GRANT SELECT ON pageviews.goals TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
+	pageviews.ways(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
@@ -223,6 +223,7 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
+	pageviews.ways(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),

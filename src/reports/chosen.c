@@ -1,10 +1,10 @@
 /*
  * chosen.c
- *	  The views that a report counts one by one, see chosen.h.
+ *	  The views or visits that a report counts one by one, see chosen.h.
  *
  * Where the filters ask where visits came from, a view counts if the first view
- * of its visit passes: then views are read beyond the period, so that its visits
- * have their first views.
+ * of its visit passes.  Then, and where visits are what counts, views are read
+ * beyond the period, so that its visits are whole.
  */
 #include "chosen.h"
 
@@ -20,6 +20,7 @@ typedef struct Choosing
 	const ChosenQuery *query;
 	TakeChosenView	   take;
 	TakeChosenEnd	   end;
+	TakeChosenVisit	   take_visit;
 	void			  *context;
 	bool			   origins; /* whether the first view of its visit decides about a view */
 	bool  sessions; /* whether the filters ask what sessions are: those that have a row */
@@ -52,9 +53,15 @@ hand_over(Choosing *choosing, const SessionViews *views, const SessionView *view
 	choosing->take(choosing->context, views, view);
 }
 
-/* A TakeSession. */
+static bool
+is_in_period(const Choosing *choosing, const SessionView *view)
+{
+	return view->started_at >= choosing->query->since && view->started_at < choosing->query->until;
+}
+
+/* A TakeSession: its views. */
 static void
-take_session(void *context, const SessionViews *views)
+take_views(void *context, const SessionViews *views)
 {
 	Choosing *choosing = context;
 	bool	 *entries = NULL;
@@ -73,9 +80,32 @@ take_session(void *context, const SessionViews *views)
 
 		if (choosing->origins && entries[i])
 			origin_passes = view->origin_passes;
-		if (view->passes && origin_passes && view->started_at >= choosing->query->since &&
-			view->started_at < choosing->query->until)
+		if (view->passes && origin_passes && is_in_period(choosing, view))
 			hand_over(choosing, views, view);
+	}
+}
+
+/* A TakeSession: its visits. */
+static void
+take_visits(void *context, const SessionViews *views)
+{
+	const Choosing *choosing = context;
+	bool		   *entries;
+	int				end;
+
+	if (choosing->sessions && !views->has_created_at)
+		return;
+	entries = palloc_array(bool, views->count);
+	visits_entries(views, AFTER, choosing->timeout, entries);
+	for (int first = 0; first < views->count; first = end)
+	{
+		const SessionView *entry = &views->views[first];
+		bool			   passes = entry->passes;
+
+		for (end = first + 1; end < views->count && !entries[end]; end++)
+			passes = passes || views->views[end].passes;
+		if (passes && entry->origin_passes && is_in_period(choosing, entry))
+			choosing->take_visit(choosing->context, views, entry, end - first);
 	}
 }
 
@@ -86,37 +116,51 @@ moved(TimestampTz at, int64 by)
 	return TIMESTAMP_NOT_FINITE(at) ? at : at + by;
 }
 
-void
-chosen_read(const ChosenQuery *query, TakeChosenView take, TakeChosenEnd end, void *context)
+/* Reads the sessions, each with whole visits if these, or where they came from, are asked for. */
+static void
+read_sessions(Choosing *choosing, TakeSession take)
 {
-	Choosing	 choosing = {.query = query,
-							 .take = take,
-							 .end = end,
-							 .context = context,
-							 .timeout = visits_rules().timeout};
-	HistoryQuery history = {.since = query->since,
-							.until = query->until,
-							.wanted_since = query->since,
-							.wanted_until = query->until,
-							.site = query->site,
-							.filters = query->filters,
-							.before_until = DT_NOBEGIN,
-							.after_until = DT_NOEND,
-							.consumed = PG_INT64_MAX};
+	const ChosenQuery *query = choosing->query;
+	HistoryQuery	   history = {.since = query->since,
+								  .until = query->until,
+								  .wanted_since = query->since,
+								  .wanted_until = query->until,
+								  .site = query->site,
+								  .filters = query->filters,
+								  .before_until = DT_NOBEGIN,
+								  .after_until = DT_NOEND,
+								  .consumed = PG_INT64_MAX};
 
+	choosing->timeout = visits_rules().timeout;
 	SPI_connect();
-	filters_check(query->filters, &choosing.origins, &choosing.sessions);
-	if (choosing.origins)
+	filters_check(query->filters, &choosing->origins, &choosing->sessions);
+	if (choosing->origins || choosing->take_visit != NULL)
 	{
 		history.since = moved(query->since, -HISTORY_REACH);
 		history.until = moved(query->until, HISTORY_REACH);
 	}
-	history.origins = choosing.origins;
-	history.traits = choosing.sessions;
-	history.created = query->created || choosing.sessions;
+	history.origins = choosing->origins;
+	history.traits = choosing->sessions;
+	history.created = query->created || choosing->sessions;
 	if (query->since < query->until)
-		history_read(&history, take_session, &choosing);
-	if (choosing.any)
-		end(context);
+		history_read(&history, take, choosing);
+	if (choosing->any)
+		choosing->end(choosing->context);
 	SPI_finish();
+}
+
+void
+chosen_read(const ChosenQuery *query, TakeChosenView take, TakeChosenEnd end, void *context)
+{
+	Choosing choosing = {.query = query, .take = take, .end = end, .context = context};
+
+	read_sessions(&choosing, take_views);
+}
+
+void
+chosen_read_visits(const ChosenQuery *query, TakeChosenVisit take, void *context)
+{
+	Choosing choosing = {.query = query, .take_visit = take, .context = context};
+
+	read_sessions(&choosing, take_visits);
 }

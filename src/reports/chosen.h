@@ -1,7 +1,8 @@
 /*
  * chosen.h
- *	  The views that a report counts one by one: those of people in a period that
- *	  its filters choose, session by session.
+ *	  The views or visits that a report counts one by one: those of people in a
+ *	  period that its filters choose, session by session; for visits see
+ *	  pageviews.chosen_visits().
  */
 #ifndef PAGEVIEWS_CHOSEN_H
 #define PAGEVIEWS_CHOSEN_H
@@ -16,7 +17,7 @@
 /* What a report is asked for. */
 typedef struct ChosenQuery
 {
-	TimestampTz since; /* views that began in [since, until) */
+	TimestampTz since; /* views, or visits, that began in [since, until) */
 	TimestampTz until;
 	text	   *site;	 /* NULL: of all sites */
 	Jsonb	   *filters; /* NULL: none */
@@ -29,14 +30,19 @@ typedef void (*TakeChosenView)(void *context, const SessionViews *session, const
 /* Called after the last view of a session, on whatever sites they are. */
 typedef void (*TakeChosenEnd)(void *context);
 
+/* Called for each visit with all of its views, also where they lie beyond the period. */
+typedef void (*TakeChosenVisit)(void *context, const SessionViews *session,
+								const SessionView *views, int count);
+
 /* The first four arguments of a report: since, until, site, filters.  Without a period it is empty. */
 extern ChosenQuery chosen_arguments(FunctionCallInfo fcinfo);
 
 /*
- * Reads the views, with the rights of the current user in the active snapshot.
- * The calls are made in a memory context that does not last.
+ * Reads the views, or the visits, with the rights of the current user in the active
+ * snapshot.  The calls are made in a memory context that does not last.
  */
 extern void chosen_read(const ChosenQuery *query, TakeChosenView take, TakeChosenEnd end,
 						void *context);
+extern void chosen_read_visits(const ChosenQuery *query, TakeChosenVisit take, void *context);
 
 #endif /* PAGEVIEWS_CHOSEN_H */

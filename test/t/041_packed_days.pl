@@ -20,6 +20,8 @@ my %reports = (
 	funnel => q{SELECT * FROM pageviews.funnel(steps => '{/late/0,/late/1}', within => '2 days')},
 	scroll => q{SELECT * FROM pageviews.scroll_depth()},
 	engagement => q{SELECT * FROM pageviews.engagement_histogram(path => '/late/*')},
+	journeys => q{SELECT * FROM pageviews.journeys()},
+	journeys_chosen => q{SELECT * FROM pageviews.journeys(filters => '{"page": "/late/1", "referrer": "*.example", "device": "desktop"}', depth => 1)},
 	retention => q{SELECT * FROM pageviews.retention(period => '1 day')},
 );
 
