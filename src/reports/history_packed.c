@@ -42,18 +42,17 @@ typedef struct Stream
 	int			  number; /* of the chunk */
 	PackedChunk	 *chunk;
 	PackedSession next;
-	int			  passed_by; /* sessions that are left out and come before what comes next */
+	int			  passed_by;  /* sessions that are left out and come before what comes next */
+	uint32		  first_view; /* where its views are among those of the group */
+	uint32		  end_view;
 } Stream;
 
 typedef struct Merge
 {
-	Gatherer	 *gatherer;
-	PackedFilters filters;
-	MemoryContext memory;
-	TimestampTz	 *days; /* packed, ascending */
-	int			  day_count;
-	uint8 (*left_out)[UUID_LEN]; /* sessions that changed, ascending; views have them */
-	int				 left_out_count;
+	Gatherer		*gatherer;
+	PackedFilters	 filters;
+	MemoryContext	 memory;
+	HistoryDays		 days;
 	Tuplestorestate *row_store;
 	TupleDesc		 row_description;
 	SPIPlanPtr		 chunk_plan;
@@ -63,117 +62,12 @@ typedef struct Merge
 	binaryheap		*heap;
 	Stream			*rows;
 	Stream		   **group; /* days of one session and site; room for all streams */
+	PackedView		*views; /* of these days */
+	uint32			 view_count;
+	uint32			 view_capacity;
+	bool			 any_passes;		/* whether filters let any of the views pass ... */
+	bool			 any_origin_passes; /* ... and any origin that their visits could have */
 } Merge;
-
-/* --- what is read where ----------------------------------------------------------- */
-
-static ArrayType *
-array_of_times(const TimestampTz *times, int count)
-{
-	Datum *elements = palloc_array(Datum, Max(count, 1));
-
-	for (int i = 0; i < count; i++)
-		elements[i] = TimestampTzGetDatum(times[i]);
-	return construct_array(elements, count, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL,
-						   TYPALIGN_DOUBLE);
-}
-
-/* Finds the packed days of the period without marks. */
-static void
-find_days(Merge *merge)
-{
-	const HistoryQuery *query = merge->gatherer->query;
-	const Oid			types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	const Datum values[] = {TimestampTzGetDatum(query->since), TimestampTzGetDatum(query->until)};
-	bool		null;
-	uint64		count = sql_select(
-			 "SELECT d.day FROM pageviews.packed_days AS d"
-				  " WHERE d.day + interval '24 hours' > $1 AND d.day < $2"
-				  " AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
-				  " WHERE m.hour >= d.day AND m.hour < d.day + interval '24 hours') ORDER BY d.day",
-			 lengthof(types), types, values, NULL);
-
-	merge->days = palloc_array(TimestampTz, Max(count, 1));
-	for (uint64 i = 0; i < count; i++)
-		merge->days[merge->day_count++] = DatumGetTimestampTz(sql_value(i, 1, &null));
-	SPI_freetuptable(SPI_tuptable);
-}
-
-/* Finds the sessions whose packs are not as their views are. */
-static ArrayType *
-find_left_out(Merge *merge, ArrayType *days)
-{
-	const Oid	type = TIMESTAMPTZARRAYOID;
-	const Datum value = PointerGetDatum(days);
-	bool		null;
-	Datum	   *elements;
-	uint64		count =
-		sql_select("SELECT s.session_id FROM pageviews.packed_stale AS s WHERE s.day = ANY ($1) "
-				   "UNION SELECT c.session_id FROM pageviews.rollup_changes AS c"
-				   " WHERE date_trunc('day', c.started_at, 'UTC') = ANY ($1) ORDER BY session_id",
-				   1, &type, &value, NULL);
-
-	elements = palloc_array(Datum, Max(count, 1));
-	merge->left_out = palloc(Max(count, 1) * UUID_LEN);
-	for (uint64 i = 0; i < count; i++)
-	{
-		memcpy(merge->left_out[i], DatumGetUUIDP(sql_value(i, 1, &null))->data, UUID_LEN);
-		elements[i] = PointerGetDatum(merge->left_out[i]);
-	}
-	merge->left_out_count = (int) count;
-	SPI_freetuptable(SPI_tuptable);
-	return construct_array(elements, (int) count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
-}
-
-/*
- * The views that have to be read: those between the packed days, and those of the
- * sessions that are left out.
- */
-static HistorySource
-make_source(Merge *merge)
-{
-	static const char columns[] =
-		"SELECT w.view_id, w.session_id, w.site, w.started_at, w.path, w.engagement_ms,"
-		" w.scroll_depth, w.referrer, w.query, w.props FROM pageviews.views AS w WHERE ";
-	const HistoryQuery *query = merge->gatherer->query;
-	TimestampTz		   *times = palloc_array(TimestampTz, 2 * merge->day_count + 2);
-	int					count = 0;
-	StringInfoData		relation;
-	StringInfoData		packed;
-
-	/* Where it changes between packed and not: read from [0] to [1], packed to [2], read to [3] ... */
-	times[count++] = query->since;
-	for (int i = 0; i < merge->day_count; i++)
-	{
-		if (i > 0 && merge->days[i] == times[count - 1])
-			times[count - 1] += USECS_PER_DAY;
-		else
-		{
-			times[count++] = Max(merge->days[i], query->since);
-			times[count++] = merge->days[i] + USECS_PER_DAY;
-		}
-	}
-	times[count] = Max(query->until, times[count - 1]);
-	count++;
-
-	initStringInfo(&relation);
-	initStringInfo(&packed);
-	appendStringInfoChar(&relation, '(');
-	for (int i = 1; i < count; i++)
-	{
-		bool is_packed = i % 2 == 0;
-
-		if (is_packed)
-			appendStringInfo(&packed, "%sw.started_at >= ($9)[%d] AND w.started_at < ($9)[%d]",
-							 packed.len > 0 ? " OR " : "", i, i + 1);
-		else if (times[i - 1] < times[i])
-			appendStringInfo(&relation,
-							 "%sw.started_at >= ($9)[%d] AND w.started_at < ($9)[%d] UNION ALL ",
-							 columns, i, i + 1);
-	}
-	appendStringInfo(&relation, "%sw.session_id = ANY ($8) AND (%s))", columns, packed.data);
-	return (HistorySource){.relation = relation.data, .times = array_of_times(times, count)};
-}
 
 /* --- the rows of the query ---------------------------------------------------------- */
 
@@ -308,9 +202,9 @@ next_chunk(Merge *merge, Stream *stream)
 static bool
 is_left_out(const Merge *merge, Stream *stream, const uint8 *session)
 {
-	while (stream->passed_by < merge->left_out_count)
+	while (stream->passed_by < merge->days.left_out_count)
 	{
-		int difference = memcmp(merge->left_out[stream->passed_by], session, UUID_LEN);
+		int difference = memcmp(merge->days.left_out[stream->passed_by], session, UUID_LEN);
 
 		if (difference >= 0)
 			return difference == 0;
@@ -343,9 +237,45 @@ next_packed(Merge *merge, Stream *stream)
 	return true;
 }
 
-/* Gathers the session of a day and site that comes next. */
+/* Whether the filters of pages and properties let a view pass. */
+static inline bool
+passes(const PackedChunk *chunk, const PackedView *view)
+{
+	return chunk->path_passes[view->path] && chunk->props_passes[view->props];
+}
+
+/* Reads the views of a day of a group that lie in the period. */
 static void
-take_packed(Merge *merge, Stream *stream)
+read_views(Merge *merge, Stream *stream)
+{
+	const HistoryQuery *query = merge->gatherer->query;
+	const PackedChunk  *chunk = stream->chunk;
+
+	stream->first_view = merge->view_count;
+	for (uint32 i = 0; i < stream->next.views; i++)
+	{
+		PackedView *view;
+
+		if (merge->view_count == merge->view_capacity)
+		{
+			merge->view_capacity *= 2;
+			merge->views = repalloc_huge(merge->views, merge->view_capacity * sizeof *merge->views);
+		}
+		view = &merge->views[merge->view_count];
+		packed_next_view(&stream->chunk->reader, view);
+		if (view->started_at < query->since || view->started_at >= query->until)
+			continue;
+		merge->view_count++;
+		merge->any_passes = merge->any_passes || passes(chunk, view);
+		merge->any_origin_passes =
+			merge->any_origin_passes || !query->origins || chunk->origin_passes[view->origin];
+	}
+	stream->end_view = merge->view_count;
+}
+
+/* Gathers the views that were read of a day. */
+static void
+take_views(Merge *merge, Stream *stream)
 {
 	Gatherer		   *gatherer = merge->gatherer;
 	const HistoryQuery *query = gatherer->query;
@@ -353,47 +283,42 @@ take_packed(Merge *merge, Stream *stream)
 	SessionViews	   *views = &gatherer->views;
 	MemoryContext		caller = MemoryContextSwitchTo(gatherer->memory);
 
-	for (uint32 i = 0; i < stream->next.views; i++)
+	if (stream->first_view < stream->end_view && views->count == 0)
 	{
-		PackedView	 packed;
-		SessionView *view;
-		ViewState	 state = {.there = true};
+		views->session = memcpy(palloc(UUID_LEN), stream->session, UUID_LEN);
+		views->visitor = sketch_entry(stream->session);
+		views->site = stream->site;
+		views->has_created_at = stream->next.has_created_at;
+		views->created_at = stream->next.created_at;
+		if (query->traits)
+			packed_parts(&chunk->reader, PACKED_TRAITS, stream->next.traits, views->traits,
+						 SESSION_DIMENSIONS);
+	}
+	for (uint32 i = stream->first_view; i < stream->end_view; i++)
+	{
+		const PackedView *packed = &merge->views[i];
+		SessionView		 *view = history_add(gatherer);
+		ViewState		  state = {.there = true, .engagement = packed->engagement};
 
-		packed_next_view(&chunk->reader, &packed);
-		if (packed.started_at < query->since || packed.started_at >= query->until)
-			continue;
-		if (views->count == 0)
-		{
-			views->session = memcpy(palloc(UUID_LEN), stream->session, UUID_LEN);
-			views->visitor = sketch_entry(stream->session);
-			views->site = stream->site;
-			views->has_created_at = stream->next.has_created_at;
-			views->created_at = stream->next.created_at;
-			if (query->traits)
-				packed_parts(&chunk->reader, PACKED_TRAITS, stream->next.traits, views->traits,
-							 SESSION_DIMENSIONS);
-		}
 		chunk->used = true;
-		view = history_add(gatherer);
-		state.engagement = packed.engagement;
 		if (query->origins)
 		{
-			state.referrer = chunk->origins[packed.origin].referrer;
-			state.query = chunk->origins[packed.origin].query;
+			state.referrer = chunk->origins[packed->origin].referrer;
+			state.query = chunk->origins[packed->origin].query;
 		}
-		view->started_at = packed.started_at;
-		view->path = chunk->paths[packed.path];
-		view->scroll_depth = packed.scroll_depth;
-		view->passes = chunk->path_passes[packed.path] && chunk->props_passes[packed.props];
-		view->origin_passes = !query->origins || chunk->origin_passes[packed.origin];
+		view->started_at = packed->started_at;
+		view->path = chunk->paths[packed->path];
+		view->scroll_depth = packed->scroll_depth;
+		view->passes = passes(chunk, packed);
+		view->origin_passes = !query->origins || chunk->origin_passes[packed->origin];
 		view->states[BEFORE] = view->states[AFTER] = state;
 		if (view->started_at >= query->before_until)
 			view->states[BEFORE].there = false;
 		if (view->started_at >= query->after_until)
 			view->states[AFTER].there = false;
-		gatherer->any_passes = gatherer->any_passes || view->passes;
-		gatherer->any_origin_passes = gatherer->any_origin_passes || view->origin_passes;
 	}
+	gatherer->any_passes = gatherer->any_passes || merge->any_passes;
+	gatherer->any_origin_passes = gatherer->any_origin_passes || merge->any_origin_passes;
 	MemoryContextSwitchTo(caller);
 }
 
@@ -401,13 +326,13 @@ take_packed(Merge *merge, Stream *stream)
 
 /* Puts the streams of packed days into the heap, each with its first chunk. */
 static void
-open_days(Merge *merge, ArrayType *days)
+open_days(Merge *merge)
 {
 	static const char query[] = "SELECT day, site, pack FROM pageviews.packed_views"
 								" WHERE day = ANY ($1) AND chunk = 0 AND ($2 IS NULL OR site = $2)";
 	const text		 *site = merge->gatherer->query->site;
 	const Oid		  types[] = {TIMESTAMPTZARRAYOID, TEXTOID};
-	const Datum		  values[] = {PointerGetDatum(days), PointerGetDatum(site)};
+	const Datum		  values[] = {PointerGetDatum(merge->days.array), PointerGetDatum(site)};
 	const char		  nulls[] = {' ', site == NULL ? 'n' : ' '};
 	uint64			  count = sql_select(query, lengthof(types), types, values, nulls);
 	Stream			**streams = palloc_array(Stream *, Max(count, 1));
@@ -415,6 +340,8 @@ open_days(Merge *merge, ArrayType *days)
 
 	merge->heap = binaryheap_allocate((int) count + 1, compare_streams, NULL);
 	merge->group = palloc_array(Stream *, Max(count, 1));
+	merge->view_capacity = 64;
+	merge->views = palloc_array(PackedView, merge->view_capacity);
 	for (uint64 i = 0; i < count; i++)
 	{
 		Stream *stream = palloc0(sizeof *stream);
@@ -437,11 +364,11 @@ open_days(Merge *merge, ArrayType *days)
 
 /* Whether the first chunks are few and small enough. */
 static bool
-fits_in_memory(const Merge *merge, ArrayType *days)
+fits_in_memory(const Merge *merge)
 {
 	const text *site = merge->gatherer->query->site;
 	const Oid	types[] = {TIMESTAMPTZARRAYOID, TEXTOID};
-	const Datum values[] = {PointerGetDatum(days), PointerGetDatum(site)};
+	const Datum values[] = {PointerGetDatum(merge->days.array), PointerGetDatum(site)};
 	const char	nulls[] = {' ', site == NULL ? 'n' : ' '};
 	bool		null;
 
@@ -470,13 +397,22 @@ is_of(const Stream *stream, const uint8 *session, Span site)
 	return memcmp(stream->session, session, UUID_LEN) == 0 && span_equal(stream->site, site);
 }
 
-/* Whether any of the days of a group is wanted, or views that were read belong to it. */
+/* Whether views that were read, or will be next, belong to a group. */
 static bool
-is_wanted(const Merge *merge, int count)
+has_rows(const Merge *merge)
 {
-	const HistoryQuery *query = merge->gatherer->query;
 	const SessionViews *views = &merge->gatherer->views;
 	const Stream	   *first = merge->group[0];
+
+	return (views->count > 0 && is_of(first, views->session, views->site)) ||
+		   (merge->rows->session != NULL && is_of(merge->rows, first->session, first->site));
+}
+
+/* Whether any of the days of a group is wanted. */
+static bool
+has_wanted_day(const Merge *merge, int count)
+{
+	const HistoryQuery *query = merge->gatherer->query;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -484,17 +420,20 @@ is_wanted(const Merge *merge, int count)
 			merge->group[i]->day + USECS_PER_DAY > query->wanted_since)
 			return true;
 	}
-	return (views->count > 0 && is_of(first, views->session, views->site)) ||
-		   (merge->rows->session != NULL && is_of(merge->rows, first->session, first->site));
+	return false;
 }
 
-/* Takes, or leaves, the days of the session that comes next, on one site. */
+/*
+ * Takes, or leaves, the days of the session that comes next, on one site.  What is
+ * read of views is looked at before their texts are: most sessions have nothing
+ * that a filter lets pass, and texts lie all over the memory.
+ */
 static void
 run_days(Merge *merge)
 {
+	bool	with_rows;
 	int		count = 0;
 	Stream *stream;
-	bool	wanted;
 
 	do
 	{
@@ -504,18 +443,29 @@ run_days(Merge *merge)
 		stream = (Stream *) DatumGetPointer(binaryheap_first(merge->heap));
 	} while (stream->row == NULL && is_of(stream, merge->group[0]->session, merge->group[0]->site));
 
-	wanted = is_wanted(merge, count);
-	if (wanted)
-		begin(merge, merge->group[0]);
+	with_rows = has_rows(merge);
+	if (with_rows || has_wanted_day(merge, count))
+	{
+		merge->view_count = 0;
+		merge->any_passes = merge->any_origin_passes = false;
+		for (int i = 0; i < count; i++)
+			read_views(merge, merge->group[i]);
+		if (with_rows || (merge->any_passes && merge->any_origin_passes))
+		{
+			begin(merge, merge->group[0]);
+			for (int i = 0; i < count; i++)
+				take_views(merge, merge->group[i]);
+		}
+	}
+	else
+	{
+		for (int i = 0; i < count; i++)
+			packed_skip_views(&merge->group[i]->chunk->reader);
+	}
 	for (int i = 0; i < count; i++)
 	{
-		stream = merge->group[i];
-		if (wanted)
-			take_packed(merge, stream);
-		else
-			packed_skip_views(&stream->chunk->reader);
-		if (next_packed(merge, stream))
-			binaryheap_add(merge->heap, PointerGetDatum(stream));
+		if (next_packed(merge, merge->group[i]))
+			binaryheap_add(merge->heap, PointerGetDatum(merge->group[i]));
 	}
 }
 
@@ -539,20 +489,16 @@ history_read_packed(Gatherer *gatherer)
 	Merge				merge = {.gatherer = gatherer, .memory = CurrentMemoryContext};
 	Keeper		  keeper = {.receiver = {keep, start_keeping, stop_keeping, stop_keeping, DestNone},
 							.merge = &merge};
-	ArrayType	 *days;
 	HistorySource source;
 
 	/* Changes undo what is in the packs; a few sessions are found faster without. */
 	if (query->changes || query->sessions != NULL)
 		return false;
-	find_days(&merge);
-	days = array_of_times(merge.days, merge.day_count);
-	if (merge.day_count == 0 || !fits_in_memory(&merge, days))
+	if (!history_days_find(query, &merge.days) || !fits_in_memory(&merge))
 		return false;
 
 	merge.filters = packed_filters_read(query->filters, query->origins);
-	source = make_source(&merge);
-	source.sessions = find_left_out(&merge, days);
+	source = history_days_source(query, &merge.days);
 	merge.row_store = tuplestore_begin_heap(false, false, work_mem);
 	history_select(query, &source, &keeper.receiver);
 	merge.rows = palloc0(sizeof *merge.rows);
@@ -563,7 +509,7 @@ history_read_packed(Gatherer *gatherer)
 								   lengthof(types), types);
 	if (merge.chunk_plan == NULL)
 		elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
-	open_days(&merge, days);
+	open_days(&merge);
 	if (next_row(&merge, merge.rows))
 		binaryheap_add_unordered(merge.heap, PointerGetDatum(merge.rows));
 	binaryheap_build(merge.heap);

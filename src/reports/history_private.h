@@ -9,6 +9,7 @@
 
 #include "executor/tuptable.h"
 #include "tcop/dest.h"
+#include "utils/uuid.h"
 
 /* The first columns of the query; history.c has the others. */
 #define HISTORY_COLUMN_SESSION 0
@@ -47,6 +48,25 @@ typedef struct HistorySource
 	ArrayType  *sessions;
 	ArrayType  *times;
 } HistorySource;
+
+/* The packed days of a query's period. */
+typedef struct HistoryDays
+{
+	TimestampTz *at; /* ascending */
+	int			 count;
+	ArrayType	*array;			 /* the same */
+	uint8 (*left_out)[UUID_LEN]; /* sessions that changed, ascending: views have them */
+	int left_out_count;
+} HistoryDays;
+
+/* Finds the packed days whose packs can be used; false if there is none. */
+extern bool history_days_find(const HistoryQuery *query, HistoryDays *days);
+
+/*
+ * Finds the sessions that are left out, and says which views have to be read: those
+ * between the packed days, and those of these sessions.
+ */
+extern HistorySource history_days_source(const HistoryQuery *query, HistoryDays *days);
 
 /* Runs the query. */
 extern void history_select(const HistoryQuery *query, const HistorySource *source,
