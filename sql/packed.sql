@@ -99,6 +99,14 @@ SELECT pg_temp.guests_differ() AS row_came;
 SELECT pageviews.roll_up('2024-03-20');
 SELECT pg_temp.guests_differ() AS row_came_rolled_up;
 ROLLBACK TO packed;
+-- Views that come after the roll-ups took the marks of those before, all in one transaction.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+VALUES (gen_random_uuid(), md5('guest')::uuid, '2024-02-11 12:10', 7, 1000, 0, 0, 1, 'a.example', '/guest');
+SELECT pageviews.roll_up('2024-03-20');
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+VALUES (gen_random_uuid(), md5('guest')::uuid, '2024-02-11 12:20', 7, 1000, 0, 0, 1, 'a.example', '/guest');
+SELECT pg_temp.guests_differ() AS came_after;
+ROLLBACK TO packed;
 -- Forgotten, also where its views are not what was packed any more.
 UPDATE pageviews.views SET started_at = started_at + interval '5 days' WHERE session_id = md5('guest')::uuid;
 SELECT count(*) AS packs_have FROM pageviews.packed_views WHERE position(decode(md5('guest'), 'hex') IN pack) > 0;

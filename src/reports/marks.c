@@ -79,6 +79,12 @@ marks_add(TimestampTz hour, const uint8 *session)
 		TIMESTAMPTZOID, TimestampTzGetDatum(hour), session);
 }
 
+void
+marks_taken(void)
+{
+	memset(remembered, 0, sizeof remembered);
+}
+
 static Datum
 column_of(const TriggerData *data, HeapTuple row, const char *name, bool *null)
 {

@@ -437,6 +437,7 @@ rollup_apply(TimestampTz until)
 		PopActiveSnapshot();
 		return false;
 	}
+	marks_taken();
 	remove_early_marks(&state);
 	views = apply_differences(&state);
 	if (views > VIEWS_ENOUGH)
