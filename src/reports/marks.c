@@ -141,7 +141,7 @@ mark_hour(const TriggerData *data, HeapTuple row, const char *column)
 	*slot = (Remembered){transaction, hour};
 }
 
-/* Marks the hours of all views of a session. */
+/* Marks the hours of all views of a session, once days are packed: a restore need not look for them. */
 static void
 mark_views_of(const TriggerData *data, HeapTuple row)
 {
@@ -153,7 +153,8 @@ mark_views_of(const TriggerData *data, HeapTuple row)
 	add(&plan,
 		"INSERT INTO pageviews.rollup_marks (hour, session_id) "
 		"SELECT DISTINCT date_trunc('hour', v.started_at, 'UTC'), $2 FROM pageviews.views AS v"
-		" WHERE v.session_id = $1 AND isfinite(v.started_at)",
+		" WHERE v.session_id = $1 AND isfinite(v.started_at)"
+		" AND EXISTS (SELECT FROM pageviews.packed_days)",
 		UUIDOID, value, pageviews_is_forgetting(session) ? NULL : session);
 }
 

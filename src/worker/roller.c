@@ -26,6 +26,9 @@
 /* A transaction of the roll-ups may take so long; most take a hundredth. */
 #define ROLLER_TIMEOUT (60 * 1000)
 
+/* Packing a day of ten million views takes about a minute. */
+#define PACKING_TIMEOUT (10 * 60 * 1000)
+
 /* A step that failed is tried again so often, then it is left to the next start. */
 #define ROLLER_RETRIES	   10
 #define ROLLER_RETRY_DELAY 200 /* ms */
@@ -122,8 +125,11 @@ work(bool *more)
 {
 	TimestampTz until =
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -1000L * setting_rollup_delay);
-	StoreResult result = store_roll_up(until, more);
+	StoreResult result;
 
+	store_allow(ROLLER_TIMEOUT);
+	result = store_roll_up(until, more);
+	store_allow(PACKING_TIMEOUT);
 	if (result == STORE_OK && !*more && store_pack_day(more) != STORE_OK)
 		*more = false;
 	return result;
@@ -185,7 +191,6 @@ pageviews_roller_main(Datum argument)
 	BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
 	pgstat_report_appname("pageviews roll-ups");
 	store_init();
-	store_allow(ROLLER_TIMEOUT);
 	roll_up();
 	proc_exit(0);
 }
