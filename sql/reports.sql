@@ -40,6 +40,7 @@ SELECT count(*) FROM pageviews.timeline();
 SELECT * FROM pageviews.timeline('2024-02-01', '2024-02-05');
 SELECT bucket, views, visitors FROM pageviews.timeline('2024-02-01', '2024-02-05', 'a.example', bucket => '2 days');
 SELECT bucket, views, visitors FROM pageviews.timeline('2024-01-31', '2024-03-15', bucket => '1 month');
+SELECT bucket, views FROM pageviews.timeline('2024-02-01', '2024-03-15', bucket => '1 year');
 SELECT bucket, views FROM pageviews.timeline('2024-02-01 07:30', '2024-02-01 13:00', bucket => '3 hours');
 SELECT sum(views) FROM pageviews.timeline('2024-01-01', '2024-04-01', bucket => '1 hour');
 SELECT count(*), sum(views) FROM pageviews.timeline('2024-02-01 10:00', '2024-02-01 10:00');

@@ -213,7 +213,7 @@ LANGUAGE c STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'pageviews_cells';
 COMMENT ON FUNCTION pageviews.cells(timestamptz[], text, text, jsonb, boolean, text[], boolean) IS
-	'what happened from each bound to the next (bucket 1, 2 ...), for each value of a dimension (all, page, entry, origin, country, browser, system, device, language, screen), or those that are like one of the patterns wanted: views that began, visits that began and what they were; from the roll-ups as far as these go, from the views for the rest and wherever there are filters; sketch, of origins and by site, is for pageviews.count_visitors(); counters_only leaves visitors, median, p90 and sketch out, which take most of the time';
+	'what happened from each bound to the next (bucket 1, 2 ...), for each value of a dimension (all, page, entry, origin, country, browser, system, device, language, screen), or those that are like one of the patterns wanted: views that began, visits that began and what they were; from the roll-ups as far as these go, from packed days and views for the rest and wherever there are filters; sketch, of origins and by site, is for pageviews.count_visitors(); counters_only leaves visitors, median, p90 and sketch out, which take most of the time';
 
 CREATE FUNCTION pageviews.merge_visitors(state internal, sketch bytea)
 RETURNS internal

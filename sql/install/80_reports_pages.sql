@@ -93,7 +93,7 @@ BEGIN
 					 WHERE s < until);
 	END IF;
 	RETURN ARRAY(SELECT b.start
-				 FROM generate_series(date_trunc(CASE WHEN extract(year FROM bucket) <> 0 OR extract(month FROM bucket) <> 0 THEN 'month' ELSE 'day' END,
+				 FROM generate_series(date_trunc(CASE WHEN extract(month FROM bucket) <> 0 THEN 'month' WHEN extract(year FROM bucket) <> 0 THEN 'year' ELSE 'day' END,
 												 pageviews.local_time(since, zone)),
 									  pageviews.local_time(until, zone), bucket) AS s,
 				 LATERAL (SELECT pageviews.from_local_time(s, zone) AS start) AS b

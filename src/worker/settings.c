@@ -528,7 +528,7 @@ define_report_settings(void)
 			   PGC_SIGHUP, GUC_UNIT_MS, NULL);
 	define_int("pageviews.rollup_delay",
 			   "How old views are when they are added to the roll-ups that reports read.",
-			   "0: no roll-ups are made; reports read views.", &setting_rollup_delay, 120, 0, 86400,
+			   "0: no more are made, and no days packed.", &setting_rollup_delay, 120, 0, 86400,
 			   PGC_SIGHUP, GUC_UNIT_S, NULL);
 	define_int("pageviews.visit_timeout",
 			   "Pause between two views of a session after which another visit begins.", NULL,

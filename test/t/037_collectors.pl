@@ -1,6 +1,6 @@
 # Two clusters collect, and native logical replication brings their views and
 # sessions into a third, which makes its own roll-ups of them: its reports are the
-# sum, and a visitor of both is one visitor.
+# sum.
 
 use strict;
 use warnings FATAL => 'all';

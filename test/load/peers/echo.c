@@ -3,7 +3,7 @@
  *	  The least that a websocket server on libwebsockets can do: what a view is
  *	  held against.
  *
- *	echo PORT
+ *	echo CONNECTIONS PORT
  *
  * Sends back each message; no Postgres, no cookie, no JSON, no limits.  The
  * library's own loop and listening, with the settings that make it fastest and
@@ -16,8 +16,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define CONNECTIONS 10064
-#define MESSAGE		512
+#define MESSAGE 512
+
+/* Descriptors of its own. */
+#define OTHERS 64
 
 typedef struct Peer
 {
@@ -55,16 +57,18 @@ main(int argc, char **argv)
 													  .rx_buffer_size = MESSAGE},
 													 {0}};
 	static const lws_retry_bo_t		  no_validity_timer;
-	struct rlimit					  files = {CONNECTIONS, CONNECTIONS};
+	const rlim_t					  connections = argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
+	const struct rlimit				  files = {connections + OTHERS, connections + OTHERS};
 	struct lws_context_creation_info  info = {.protocols = protocols,
 											  .gid = (gid_t) -1,
 											  .uid = (uid_t) -1,
 											  .retry_and_idle_policy = &no_validity_timer};
 	struct lws_context				 *context;
 
-	if (argc != 2 || (info.port = atoi(argv[1])) <= 0 || setrlimit(RLIMIT_NOFILE, &files) != 0)
+	if (connections == 0 || (info.port = atoi(argv[2])) <= 0 ||
+		setrlimit(RLIMIT_NOFILE, &files) != 0)
 	{
-		fprintf(stderr, "usage: echo PORT\n");
+		fprintf(stderr, "usage: echo CONNECTIONS PORT\n");
 		return 2;
 	}
 	lws_set_log_level(LLL_ERR, NULL);

@@ -161,14 +161,15 @@ sub cpu_of_all
 # These processes, their children, and theirs.
 sub tree_of
 {
-	my @all = @_;
+	my %there;
+	my @all = grep { !$there{$_}++ } @_;
 
 	for (my $i = 0; $i < @all; $i++)
 	{
 		for my $file (glob "/proc/$all[$i]/task/*/children")
 		{
 			open my $in, '<', $file or next;
-			push @all, split ' ', <$in> // '';
+			push @all, grep { !$there{$_}++ } split ' ', <$in> // '';
 		}
 	}
 	return @all;
@@ -246,7 +247,9 @@ sub peer
 # The bare websocket server.
 sub echo_server
 {
-	return peer([SERVER_CORE], "$ENV{PAGEVIEWS_BENCH}/echo");
+	my ($connections) = @_;
+
+	return peer([SERVER_CORE], "$ENV{PAGEVIEWS_BENCH}/echo", $connections);
 }
 
 # The Node server, with the database of a plain cluster behind it.

@@ -68,7 +68,7 @@ section(
 				progress('%s: kB a connection %s', $kind, join(', ', map { sprintf '%.2f at %d', $each{$kind}{$_}[-1], $_ } @counts));
 				$node->stop;
 			}
-			my $echo = echo_server();
+			my $echo = echo_server(10_000);
 			my $bare = field($echo->{pid}, 'RssAnon');
 			my $crowd = hold($echo->{port}, 10000, '--echo', '--end', 'close');
 

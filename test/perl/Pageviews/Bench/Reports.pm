@@ -82,8 +82,8 @@ EOT
 		my $of = "$days days of $there views";
 
 		report($node, "$_, $of", "SELECT * FROM pageviews.$_($period)", $fast)
-		  for qw(summary timeline channels referrers campaigns countries browsers systems devices languages screens);
-		report($node, "$_ with distinct visitors, $of", "SELECT * FROM pageviews.$_($period)", $distinct) for qw(pages entry_pages exit_pages);
+		  for qw(summary timeline channels referrers campaigns countries browsers systems devices languages screens exit_pages);
+		report($node, "$_ with distinct visitors, $of", "SELECT * FROM pageviews.$_($period)", $distinct) for qw(pages entry_pages);
 		$node->safe_psql('postgres', "INSERT INTO pageviews.goals (name, pattern) VALUES ('prices', '/pricing'), ('blog', '/blog/*')");
 		report($node, "goals, $of", "SELECT * FROM pageviews.goals($period)", $distinct);
 		report($node, "pages of a country, a day", "SELECT * FROM pageviews.pages($day, filters => '{\"country\": \"DE\"}')", 100);

@@ -127,7 +127,7 @@ section(
 	sub {
 		my $node = cluster('view', [SERVER_CORE]);
 		my $plain = plain_cluster('peer', [SERVER_CORE]);
-		my $echo = echo_server();
+		my $echo = echo_server(1000);
 		my $peer = node_server($plain);
 		my @servers = (the_echo($echo), ours($node), the_node($peer, $plain));
 
@@ -214,7 +214,7 @@ section(
 		my @points;
 
 		sized($server);
-		$server->{views} /= 2;
+		$server->{views} = int($server->{views} / 2);
 		for my $open (0, 1000, 5000, 10000, 15000, 19000)
 		{
 			my (@cpu, @rate);

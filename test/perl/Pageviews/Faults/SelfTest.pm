@@ -27,6 +27,7 @@ FROM pageviews.views AS v WHERE view_id = '<id>'
 EOT
 	# Once no mark is left that has it made again.
 	[ 'a pack that went', 'SELECT pageviews.roll_up(); DELETE FROM pageviews.rollups WHERE dimension = 0', undef, 'roll-ups: ' ],
+	[ 'a pack of pages that went', 'SELECT pageviews.roll_up(); DELETE FROM pageviews.rollups WHERE dimension = 1', undef, 'roll-ups from scratch differ: ' ],
 	# The worker's own books, between the worker and whoever reads them.
 	[ 'a view that the books lack', <<'EOT', undef, 'not every announced view is accounted for' ],
 ALTER VIEW pageviews.worker_stats RENAME TO true_stats;

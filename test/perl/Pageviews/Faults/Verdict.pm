@@ -11,7 +11,8 @@
 #	never heard of		a view that no answer reached, and whose visitor never came back
 #	foreign				a row that nobody announced
 #
-# And whether the reports that read roll-ups are those that read views.
+# And whether the reports that read roll-ups are those that read views, and the roll-ups
+# are, byte for byte, those that are made from scratch.
 
 package Pageviews::Faults::Verdict;
 
@@ -73,6 +74,27 @@ WHERE (rolled.views, rolled.visits) IS DISTINCT FROM (raw.views, raw.visits)
 EOT
 }
 
+# Which packs differ from those that are made from scratch, in a transaction that is
+# rolled back: the first; nothing if none does.  Old changes are taken at once.
+sub from_scratch
+{
+	my ($node) = @_;
+
+	return split /\n/, $node->value(<<'EOT');
+BEGIN;
+UPDATE pageviews.rollup_changes SET changed_at = changed_at - interval '2 hours';
+SELECT FROM pageviews.roll_up();
+CREATE TEMPORARY TABLE rolled ON COMMIT DROP AS SELECT dimension, level, site, bucket, md5(pack) FROM pageviews.rollups;
+CREATE TEMPORARY TABLE state ON COMMIT DROP AS SELECT rolled_until FROM pageviews.rollup_state;
+SELECT FROM pageviews.rebuild_rollups();
+SELECT FROM pageviews.roll_up((SELECT rolled_until FROM state));
+CREATE TEMPORARY VIEW anew AS SELECT dimension, level, site, bucket, md5(pack) FROM pageviews.rollups;
+SELECT 'roll-ups from scratch differ: ' || to_json(d)
+FROM ((TABLE rolled EXCEPT TABLE anew) UNION ALL (TABLE anew EXCEPT TABLE rolled)) AS d LIMIT 1;
+ROLLBACK;
+EOT
+}
+
 # Holds the latest ledger against the table: figures by name, `wrong` (a list of texts).
 sub judge
 {
@@ -117,7 +139,11 @@ EOT
 	push @wrong, "$figure{refused} views were refused" if $figure{refused};
 	push @wrong, 'nobody came' if !$figure{views};
 	push @wrong, 'not every announced view is accounted for' if !eval { $node->conserved };
-	push @wrong, eval { grep { length } rolled_up($node) };
+	push @wrong, eval {
+		my @differ = grep { length } rolled_up($node);
+
+		@differ ? @differ : grep { length } from_scratch($node);
+	};
 	push @wrong, "the roll-ups could not be compared: $@" if $@;
 	return { %figure, wrong => \@wrong };
 }
