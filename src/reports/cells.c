@@ -125,17 +125,6 @@ cells_get(Cells *cells, const CellKey *key)
 }
 
 static int
-compare_spans(Span a, Span b)
-{
-	int difference;
-
-	if (a.data == NULL || b.data == NULL)
-		return (a.data != NULL) - (b.data != NULL);
-	difference = memcmp(a.data, b.data, Min(a.length, b.length));
-	return difference != 0 ? difference : a.length - b.length;
-}
-
-static int
 compare_cells(const void *a, const void *b)
 {
 	const CellKey *x = &(*(Cell *const *) a)->key;
@@ -148,8 +137,8 @@ compare_cells(const void *a, const void *b)
 		return x->span < y->span ? -1 : 1;
 	if (x->dimension != y->dimension)
 		return (int) x->dimension - (int) y->dimension;
-	sites = compare_spans(x->site, y->site);
-	return sites != 0 ? sites : compare_spans(x->value, y->value);
+	sites = span_compare(x->site, y->site);
+	return sites != 0 ? sites : span_compare(x->value, y->value);
 }
 
 Cell **

@@ -127,4 +127,16 @@ span_equal(Span a, Span b)
 	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
+/* By their bytes, as the collation "C" has texts; no value is before all others. */
+static inline int
+span_compare(Span a, Span b)
+{
+	int difference;
+
+	if (a.data == NULL || b.data == NULL)
+		return (a.data != NULL) - (b.data != NULL);
+	difference = memcmp(a.data, b.data, Min(a.length, b.length));
+	return difference != 0 ? difference : a.length - b.length;
+}
+
 #endif /* PAGEVIEWS_CELLS_H */

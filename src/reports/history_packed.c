@@ -102,14 +102,6 @@ stop_keeping(DestReceiver *self)
 
 /* --- streams ------------------------------------------------------------------------ */
 
-static int
-compare_spans(Span a, Span b)
-{
-	int difference = memcmp(a.data, b.data, Min(a.length, b.length));
-
-	return difference != 0 ? difference : a.length - b.length;
-}
-
 /* The heap has the largest on top, so what comes first is the largest. */
 static int
 compare_streams(Datum a, Datum b, void *context)
@@ -122,7 +114,7 @@ compare_streams(Datum a, Datum b, void *context)
 		return x->prefix < y->prefix ? -1 : 1;
 	difference = memcmp(x->session, y->session, UUID_LEN);
 	if (difference == 0)
-		difference = compare_spans(x->site, y->site);
+		difference = span_compare(x->site, y->site);
 	if (difference == 0)
 		difference = x->at < y->at ? -1 : x->at > y->at;
 	return difference;
