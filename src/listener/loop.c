@@ -15,6 +15,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -31,11 +32,12 @@ static struct
 	Watch  crowd_watch;
 	Micros period; /* of the timer; 0: none */
 	Micros due;
-	int	   hurry; /* ms; -1: none */
+	int	   hurry;		/* ms; -1: none */
+	bool   crowd_waits; /* more of the crowd was ready than had its turn */
 } loop = {.descriptor = -1, .crowd = -1, .hurry = -1};
 
-/* Calls the handlers of what is ready, so many at most, and waits so long for it. */
-static void
+/* Calls the handlers of what is ready, so many at most, and waits so long for it; how many there were. */
+static int
 dispatch(int descriptor, int limit, int wait)
 {
 	struct epoll_event events[EVENTS_A_TURN];
@@ -54,13 +56,14 @@ dispatch(int descriptor, int limit, int wait)
 			watch->handler(watch, (what & EPOLLIN || ended ? LOOP_READ : 0) |
 									  (what & EPOLLOUT || ended ? LOOP_WRITE : 0));
 	}
+	return count;
 }
 
 static void
 on_crowd(Watch *watch, unsigned what)
 {
 	(void) what;
-	dispatch(watch->descriptor, CROWD_A_TURN, 0);
+	loop.crowd_waits = dispatch(watch->descriptor, CROWD_A_TURN, 0) == CROWD_A_TURN;
 }
 
 bool
@@ -147,7 +150,14 @@ loop_run(const LoopHooks *hooks)
 	for (;;)
 	{
 		hooks->before_sleep();
-		dispatch(loop.descriptor, EVENTS_A_TURN, patience());
+		/*
+		 * With a crowd we never sleep.  Who shares the core with us, as the worker may, would
+		 * get it for some milliseconds, and then we, and each answer waits for both of us.
+		 */
+		if (loop.crowd_waits)
+			(void) sched_yield();
+		loop.crowd_waits = false;
+		(void) dispatch(loop.descriptor, EVENTS_A_TURN, patience());
 		if (loop.period > 0 && loop.due <= clock_monotonic())
 		{
 			loop.due = clock_monotonic() + loop.period;

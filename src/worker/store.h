@@ -61,6 +61,13 @@ extern void store_allow(int milliseconds);
 extern void store_wait_for_standbys(int patience);
 
 /*
+ * What is called between two statements of a batch, in its transaction: so it must not
+ * raise, wait, run SQL or touch the batch's rows.  True if somebody speaks who should be
+ * heard soon again: then the next statement is a short one.
+ */
+typedef bool (*StorePause)(void);
+
+/*
  * Writes a batch: sessions that may be new, then views, leaf by leaf, in one
  * transaction.  A row that can never be stored is found by halving the batch
  * and set aside.  Fills one outcome a row; with STORE_RETRY some may be
@@ -70,7 +77,8 @@ extern void store_wait_for_standbys(int patience);
  * and while board_forgotten() says that a session is yet to be forgotten: take
  * board_next_forgotten() before every call.
  */
-extern StoreResult store_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes);
+extern StoreResult store_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes,
+							   StorePause pause);
 
 /*
  * Reads the cookie keys, newest first; makes one when there is none.  The newest

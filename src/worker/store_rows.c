@@ -2,9 +2,10 @@
  * store_rows.c
  *	  Batches of views and events, and their sessions.
  *
- * A batch is one transaction: the sessions first, then the views and the events,
- * leaf by leaf, each by one statement that unnests records and upserts; a view's row
- * only gives way to a higher revision.  The plans are kept, one a leaf, a few at a time.
+ * A batch is one transaction: some rows' sessions first, then their views and events,
+ * leaf by leaf, each by one statement that unnests records and upserts; then a pause, in
+ * which the worker answers, and the next rows.  A view's row only gives way to a higher
+ * revision.  The plans are kept, one a leaf, a few at a time.
  *
  * When an error is about the data, the batch is halved, each half in a
  * transaction of its own, down to the one row that is set aside.  A row that
@@ -37,6 +38,10 @@ StaticAssertDecl(sizeof(Uuid) == sizeof(pg_uuid_t), "a Uuid is a uuid datum");
 #define MONTH_COUNT		4
 #define LEAF_PLAN_COUNT (2 * MONTH_COUNT)
 
+/* Rows of one statement: while the listeners speak, and at most. */
+#define FEW_ROWS  25
+#define MANY_ROWS 200
+
 typedef struct LeafPlan
 {
 	Oid		   leaf;
@@ -55,6 +60,7 @@ typedef struct Batch
 	RowOutcome	   *outcomes;
 	uint32_t		count;
 	TimestampTz		deadline; /* of the whole call */
+	StorePause		pause;
 	RollupHold		rollups;
 	bool			leaf_missing; /* result: nothing was done for want of a leaf of this month */
 	int				missing_year;
@@ -437,6 +443,8 @@ static void
 write_body(void *context)
 {
 	Batch	  *batch = context;
+	Batch	   part = *batch;
+	uint32_t   limit = FEW_ROWS;
 	BatchMonth months[MONTH_COUNT];
 	int		   month_count;
 
@@ -446,10 +454,16 @@ write_body(void *context)
 		return;
 
 	store_keep_forgetters_out();
-	store_hold_rollups(&batch->rollups);
-	write_sessions(batch);
-	for (int m = 0; m < month_count; m++)
-		write_month(batch, &months[m]);
+	store_hold_rollups(&part.rollups);
+	for (uint32_t from = 0; from < batch->count; from += part.count)
+	{
+		part.rows = batch->rows + from;
+		part.count = Min(batch->count - from, limit);
+		write_sessions(&part);
+		for (int m = 0; m < month_count; m++)
+			write_month(&part, &months[m]);
+		limit = batch->pause() ? FEW_ROWS : Min(2 * limit, MANY_ROWS);
+	}
 }
 
 /* --- the batch -------------------------------------------------------------- */
@@ -513,11 +527,12 @@ write_batch(const Batch *batch)
 }
 
 StoreResult
-store_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes)
+store_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes, StorePause pause)
 {
 	Batch batch = {.rows = rows,
 				   .outcomes = outcomes,
 				   .count = count,
+				   .pause = pause,
 				   .deadline =
 					   TimestampTzPlusMilliseconds(GetCurrentTimestamp(), setting_write_timeout)};
 

@@ -131,11 +131,11 @@ became_absent(Micros now)
 }
 
 StoreResult
-upkeep_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes)
+upkeep_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes, StorePause pause)
 {
 	StoreResult result;
 
-	CANCELLABLE(result = store_write(rows, count, outcomes));
+	CANCELLABLE(result = store_write(rows, count, outcomes, pause));
 	if (result == STORE_ABSENT)
 		became_absent(clock_monotonic());
 	return result;

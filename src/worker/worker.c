@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include <limits.h>
+#include <sched.h>
 
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -43,6 +44,7 @@
 #define SHUTDOWN_PATIENCE (700 * MICROS_PER_MILLI)
 #define SHUTDOWN_LIMIT	  (10 * MICROS_PER_SECOND)
 #define SHUTDOWN_BATCH	  200
+#define SPEAKING_TIME	  (10 * MICROS_PER_MILLI)
 
 static Queue	 *queue;
 static Recent	 *recent;
@@ -52,6 +54,7 @@ static Moment	  now;
 
 static Micros retry_at = 0;	   /* no write before this */
 static Micros retry_delay = 0; /* 0: the last write went well */
+static Micros heard_at = 0; /* when a listener last said something of a visitor */
 static bool	  finishing = false;
 
 /* --- what the registry says ------------------------------------------------ */
@@ -82,6 +85,7 @@ take_event(uint16_t listener, const Event *event)
 	/* It may have happened since the turn began. */
 	if (event->at > now.monotonic)
 		now = clock_now();
+	heard_at = now.monotonic;
 	return registry_event(registry, listener, event, now);
 }
 
@@ -113,6 +117,33 @@ note_failure(void)
 	retry_at = clock_monotonic() + retry_delay;
 }
 
+/*
+ * In the midst of a batch (a StorePause): what the listeners said is taken in and
+ * answered, so that nobody waits for the rows of others.  A listener on the same core
+ * may not have come to say it: it goes first, as long as there is one that speaks.
+ */
+static bool
+hear_meanwhile(void)
+{
+	MemoryContext caller;
+	bool		  speaking;
+
+	if (finishing)
+		return false;
+	caller = MemoryContextSwitchTo(TopMemoryContext);
+	/* A cancelled write must not take this with it. */
+	HOLD_INTERRUPTS();
+	now = clock_now();
+	supervisor_read(now.monotonic);
+	supervisor_flush();
+	speaking = now.monotonic - heard_at < SPEAKING_TIME;
+	if (speaking)
+		(void) sched_yield();
+	RESUME_INTERRUPTS();
+	MemoryContextSwitchTo(caller);
+	return speaking;
+}
+
 /* Rows in a transaction at most; when time runs out, what smaller ones committed is safe. */
 static uint32_t
 batch_size(void)
@@ -129,10 +160,9 @@ batch_size(void)
 static bool
 write_batch(void)
 {
+	static ViewRow		  batch[BATCH_SIZE_LIMIT];
 	static const ViewRow *rows[BATCH_SIZE_LIMIT];
 	static RowOutcome	  outcomes[BATCH_SIZE_LIMIT];
-	static Uuid			  views[BATCH_SIZE_LIMIT];
-	static int64_t		  revisions[BATCH_SIZE_LIMIT];
 	static uint32_t		  limit = BATCH_SIZE_LIMIT;
 	static uint32_t		  careful_from = BATCH_SIZE_LIMIT;
 	Micros				  oldest = queue_oldest(queue);
@@ -143,27 +173,29 @@ write_batch(void)
 	count = queue_peek(queue, rows, Min(limit, batch_size()));
 	if (count == 0)
 		return false;
-	result = upkeep_write(rows, count, outcomes);
 
-	/* Settling changes the queue, so what names the rows is copied out first. */
+	/* What is heard meanwhile changes the queue, so the batch is a copy. */
 	for (uint32_t i = 0; i < count; i++)
 	{
-		views[i] = rows[i]->view;
-		revisions[i] = rows[i]->revision;
+		batch[i] = *rows[i];
+		batch[i].texts = view_texts_share(batch[i].texts);
+		rows[i] = &batch[i];
 	}
+	result = upkeep_write(rows, count, outcomes, hear_meanwhile);
 	for (uint32_t i = 0; i < count; i++)
 	{
+		view_texts_release(batch[i].texts);
 		if (outcomes[i] == ROW_WAITING)
 			continue;
 		settled++;
 		if (outcomes[i] == ROW_STORED)
 		{
-			registry_stored(registry, &views[i], revisions[i]);
+			registry_stored(registry, &batch[i].view, batch[i].revision);
 			stats.rows++;
 		}
 		else
 		{
-			registry_rejected(registry, &views[i], revisions[i]);
+			registry_rejected(registry, &batch[i].view, batch[i].revision);
 			upkeep_row_rejected();
 		}
 	}
