@@ -18,8 +18,10 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "../common/pace.h"
 #include "main.h"
 
 #define EVENTS_A_TURN 256
@@ -32,7 +34,8 @@ static struct
 	Watch  crowd_watch;
 	Micros period; /* of the timer; 0: none */
 	Micros due;
-	int	   hurry;		/* ms; -1: none */
+	int	   hurry; /* ms; -1: none */
+	Pace   pace;
 	bool   crowd_waits; /* more of the crowd was ready than had its turn */
 } loop = {.descriptor = -1, .crowd = -1, .hurry = -1};
 
@@ -43,6 +46,8 @@ dispatch(int descriptor, int limit, int wait)
 	struct epoll_event events[EVENTS_A_TURN];
 	int				   count = epoll_wait(descriptor, events, limit, wait);
 
+	if (descriptor == loop.descriptor)
+		pace_turn(&loop.pace, clock_monotonic());
 	if (count < 0 && errno != EINTR)
 		_exit(EXIT_NO_SERVER);
 	for (int i = 0; i < count; i++)
@@ -144,19 +149,30 @@ patience(void)
 	return wait;
 }
 
+/*
+ * Between two turns.  With a crowd there is no rest: who shares the core with us, as the
+ * worker may, would get it for some milliseconds, and then we, and each answer waits for
+ * both of us; so it goes first, now.
+ */
+static void
+rest(void)
+{
+	Micros left = pace_rest(&loop.pace, clock_monotonic());
+
+	if (loop.crowd_waits)
+		(void) sched_yield();
+	else if (left > 0)
+		(void) nanosleep(&(struct timespec){.tv_nsec = left * 1000}, NULL);
+	loop.crowd_waits = false;
+}
+
 void
 loop_run(const LoopHooks *hooks)
 {
 	for (;;)
 	{
 		hooks->before_sleep();
-		/*
-		 * With a crowd we never sleep.  Who shares the core with us, as the worker may, would
-		 * get it for some milliseconds, and then we, and each answer waits for both of us.
-		 */
-		if (loop.crowd_waits)
-			(void) sched_yield();
-		loop.crowd_waits = false;
+		rest();
 		(void) dispatch(loop.descriptor, EVENTS_A_TURN, patience());
 		if (loop.period > 0 && loop.due <= clock_monotonic())
 		{

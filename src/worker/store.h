@@ -61,11 +61,10 @@ extern void store_allow(int milliseconds);
 extern void store_wait_for_standbys(int patience);
 
 /*
- * What is called between two statements of a batch, in its transaction: so it must not
- * raise, wait, run SQL or touch the batch's rows.  True if somebody speaks who should be
- * heard soon again: then the next statement is a short one.
+ * What is called after each statement of a batch, in its transaction: so it must not raise,
+ * wait, run SQL or touch the batch's rows.
  */
-typedef bool (*StorePause)(void);
+typedef void (*StorePause)(void);
 
 /*
  * Writes a batch: sessions that may be new, then views, leaf by leaf, in one

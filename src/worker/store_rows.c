@@ -38,9 +38,8 @@ StaticAssertDecl(sizeof(Uuid) == sizeof(pg_uuid_t), "a Uuid is a uuid datum");
 #define MONTH_COUNT		4
 #define LEAF_PLAN_COUNT (2 * MONTH_COUNT)
 
-/* Rows of one statement: while the listeners speak, and at most. */
-#define FEW_ROWS  25
-#define MANY_ROWS 200
+/* Rows of one statement at most: a visitor may wait for one. */
+#define STATEMENT_ROWS 100
 
 typedef struct LeafPlan
 {
@@ -444,7 +443,6 @@ write_body(void *context)
 {
 	Batch	  *batch = context;
 	Batch	   part = *batch;
-	uint32_t   limit = FEW_ROWS;
 	BatchMonth months[MONTH_COUNT];
 	int		   month_count;
 
@@ -458,11 +456,11 @@ write_body(void *context)
 	for (uint32_t from = 0; from < batch->count; from += part.count)
 	{
 		part.rows = batch->rows + from;
-		part.count = Min(batch->count - from, limit);
+		part.count = Min(batch->count - from, STATEMENT_ROWS);
 		write_sessions(&part);
 		for (int m = 0; m < month_count; m++)
 			write_month(&part, &months[m]);
-		limit = batch->pause() ? FEW_ROWS : Min(2 * limit, MANY_ROWS);
+		batch->pause();
 	}
 }
 

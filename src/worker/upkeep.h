@@ -48,6 +48,7 @@ extern bool upkeep_extension_present(void);
 extern uint8_t upkeep_cookie_keys(CookieKey into[COOKIE_KEY_LIMIT]);
 
 /* store_write(), cancellable, and taking note of an extension that went. */
-extern StoreResult upkeep_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes, StorePause pause);
+extern StoreResult upkeep_write(const ViewRow **rows, uint32_t count, RowOutcome *outcomes,
+								StorePause pause);
 
 #endif /* PAGEVIEWS_UPKEEP_H */

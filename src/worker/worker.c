@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "../common/pace.h"
 #include "board.h"
 #include "listener_config.h"
 #include "pageviews.h"
@@ -54,7 +55,7 @@ static Moment	  now;
 
 static Micros retry_at = 0;	   /* no write before this */
 static Micros retry_delay = 0; /* 0: the last write went well */
-static Micros heard_at = 0; /* when a listener last said something of a visitor */
+static Micros heard_at = 0;	   /* when a listener last said something of a visitor */
 static bool	  finishing = false;
 
 /* --- what the registry says ------------------------------------------------ */
@@ -122,26 +123,23 @@ note_failure(void)
  * answered, so that nobody waits for the rows of others.  A listener on the same core
  * may not have come to say it: it goes first, as long as there is one that speaks.
  */
-static bool
+static void
 hear_meanwhile(void)
 {
 	MemoryContext caller;
-	bool		  speaking;
 
 	if (finishing)
-		return false;
+		return;
 	caller = MemoryContextSwitchTo(TopMemoryContext);
 	/* A cancelled write must not take this with it. */
 	HOLD_INTERRUPTS();
 	now = clock_now();
 	supervisor_read(now.monotonic);
 	supervisor_flush();
-	speaking = now.monotonic - heard_at < SPEAKING_TIME;
-	if (speaking)
+	if (now.monotonic - heard_at < SPEAKING_TIME)
 		(void) sched_yield();
 	RESUME_INTERRUPTS();
 	MemoryContextSwitchTo(caller);
-	return speaking;
 }
 
 /* Rows in a transaction at most; when time runs out, what smaller ones committed is safe. */
@@ -308,6 +306,8 @@ publish(void)
 static void
 wait_for_work(void)
 {
+	static Pace pace;
+
 	Micros deadline = Min(
 		Min(Min(flush_deadline(), roller_deadline()), registry_deadline(registry)),
 		Min(Min(supervisor_deadline(), upkeep_deadline()), listener_config_deadline(clock_now())));
@@ -317,8 +317,11 @@ wait_for_work(void)
 
 	if (deadline != PG_INT64_MAX)
 		timeout = delay <= 0 ? 0 : (long) Min((delay + 999) / 1000, INT_MAX);
+	if (timeout != 0)
+		pg_usleep((long) pace_rest(&pace, clock_monotonic()));
 	WaitEventSetWait(supervisor_wait_set(), timeout, &event, 1, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
+	pace_turn(&pace, clock_monotonic());
 }
 
 /* One turn of the loop, everything but the waiting. */

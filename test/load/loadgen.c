@@ -11,6 +11,8 @@
  *	  --views N			views in all (1000)
  *	  --visitors N		sockets at a time (100)
  *	  --hold MS			from the ack to the end (0)
+ *	  --turn US			from one look at the sockets to the next at least (0), for a
+ *						generator that shares its core with what is measured
  *	  --every MS		heartbeats in between (0: none)
  *	  --end HOW			said: `end` and wait for `stored` (the default);
  *						close: `end`, and the socket closes at once, as a page's does;
@@ -73,7 +75,14 @@ static void
 turn(int ms)
 {
 	static struct epoll_event events[512];
-	int						  count = epoll_wait(poller, events, 512, ms);
+	static int64_t			  began;
+	int64_t					  left = began + rules.turn_us - now_us();
+	int						  count;
+
+	if (left > 0)
+		nanosleep(&(struct timespec){.tv_nsec = left * 1000}, NULL);
+	count = epoll_wait(poller, events, 512, ms);
+	began = rules.turn_us > 0 ? now_us() : 0;
 
 	for (int i = 0; i < count; i++)
 		if (((Visitor *) events[i].data.ptr)->socket >= 0)
@@ -219,15 +228,11 @@ read_options(int argc, char **argv)
 	{
 		const char *name;
 		long	   *value;
-	} numbers[] = {{"--port", &rules.port},
-				   {"--views", &rules.views},
-				   {"--visitors", &rules.visitors},
-				   {"--hold", &rules.hold_ms},
-				   {"--every", &rules.every_ms},
-				   {"--addresses", &rules.addresses},
-				   {"--rate", &rules.rate},
-				   {"--leftovers", &rules.leftovers},
-				   {"--pings", &pings}};
+	} numbers[] = {{"--port", &rules.port},			  {"--views", &rules.views},
+				   {"--visitors", &rules.visitors},	  {"--hold", &rules.hold_ms},
+				   {"--turn", &rules.turn_us},		  {"--every", &rules.every_ms},
+				   {"--addresses", &rules.addresses}, {"--rate", &rules.rate},
+				   {"--leftovers", &rules.leftovers}, {"--pings", &pings}};
 	static const char *const ends[] = {"said", "frame", "fin", "rst", "close"};
 
 	for (int i = 1; i < argc; i++)

@@ -28,6 +28,7 @@ typedef struct Rules
 	long	 views;		/* in all */
 	long	 visitors;	/* sockets at a time */
 	long	 hold_ms;	/* from the ack to the end */
+	long	 turn_us;	/* from one look at the sockets to the next */
 	long	 every_ms;	/* heartbeats in between, 0: none */
 	long	 addresses; /* 127.0.0.1 and so many in all */
 	long	 leftovers; /* percent of the views whose `end` is said again on the next socket */

@@ -77,7 +77,8 @@ section(
 						my ($length) = @_;
 
 						$share = -cpu_of(@ours);
-						return load_start($node->web, '--views', RATE * $length, '--visitors', 2000, '--rate', RATE, '--end', 'close');
+						# Visitors have machines of their own: their stand-in wakes as seldom as may be.
+						return load_start($node->web, '--views', RATE * $length, '--visitors', 2000, '--rate', RATE, '--end', 'close', '--turn', 1000);
 					},
 					sub {
 						my $report = load_finish(shift);
