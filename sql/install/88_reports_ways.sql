@@ -163,7 +163,9 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH g AS MATERIALIZED (
-		SELECT o.name, o.site, o.pattern, o.event
+		SELECT o.name, o.site, o.pattern, o.event,
+			   -- Made once for a goal, not for each event.
+			   pageviews.like_pattern(o.pattern) AS like_pattern, pageviews.like_pattern(o.event) AS like_event
 		FROM pageviews.goals AS o
 		WHERE goals.site IS NULL OR o.site IS NULL OR o.site = goals.site
 	), p AS MATERIALIZED (
@@ -175,13 +177,15 @@ BEGIN ATOMIC
 	), r AS (
 		SELECT g.name, sum(p.views)::bigint AS views, pageviews.count_visitors(p.sketch) AS visitors
 		FROM g
-		JOIN p ON p.path LIKE pageviews.like_pattern(g.pattern) AND (g.site IS NULL OR p.site = g.site)
+		JOIN p ON p.path LIKE g.like_pattern AND (g.site IS NULL OR p.site = g.site)
 		GROUP BY g.name
 		UNION ALL
 		SELECT g.name, count(*), count(DISTINCT e.session_id)
 		FROM g
 		JOIN pageviews.chosen_events(goals.since, goals.until, goals.site, goals.filters) AS e
-			ON e.name LIKE pageviews.like_pattern(g.event) AND (g.site IS NULL OR e.site = g.site)
+			ON e.name LIKE g.like_event AND (g.site IS NULL OR e.site = g.site)
+		-- Without such a goal no event is read.
+		WHERE g.event IS NOT NULL
 		GROUP BY g.name
 	)
 	SELECT g.name, g.site, g.pattern, coalesce(r.views, 0), coalesce(r.visitors, 0),
