@@ -27,7 +27,7 @@ FROM pageviews.timeline('2024-02-10', '2024-02-23') AS r JOIN pageviews.timeline
 SET timezone = 'UTC';
 
 -- Weeks are read where they lie in a period, unless a month does; changed views are read instead, until their week is made again.
-UPDATE pageviews.rollups SET pack = '\x01' WHERE dimension = 1 AND level = 3;
+UPDATE pageviews.rollups SET counters = '\x01' WHERE dimension = 1 AND level = 3;
 SELECT count(*) FROM pageviews.pages('2024-02-12', '2024-02-19');
 SELECT count(*) FROM pageviews.pages('2024-02-13', '2024-02-19');
 SELECT count(*) FROM pageviews.pages('2024-01-29', '2024-03-01');
@@ -43,9 +43,15 @@ SELECT count(*) FROM pageviews.pages('2024-02-19', '2024-02-26');
 DROP VIEW week;
 
 -- A damaged pack is an error that says what to do, and nothing worse.
-UPDATE pageviews.rollups SET pack = '\x03ffff' WHERE dimension = 0 AND level = 2;
+UPDATE pageviews.rollups SET details = '\x' WHERE dimension IN (0, 1) AND level = 2;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
-UPDATE pageviews.rollups SET pack = '\x01' WHERE dimension = 0 AND level = 2;
+-- Exits need counters alone.
+SELECT count(*) FROM pageviews.exit_pages('2024-02-10', '2024-02-15');
+UPDATE pageviews.rollups SET counters = '\x04ffff' WHERE dimension = 0 AND level = 2;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
+UPDATE pageviews.rollups SET counters = '\x' WHERE dimension = 0 AND level = 2;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
+UPDATE pageviews.rollups SET counters = '\x01' WHERE dimension = 0 AND level = 2;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
 -- Nor is it read where the settings say that visits are others than those that were rolled up.
 UPDATE pageviews.rollup_state SET visit_timeout = 1;

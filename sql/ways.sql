@@ -107,8 +107,8 @@ ORDER BY s.site NULLS FIRST, o.filters NULLS FIRST, r.cohort, r.period;
 SELECT * FROM pageviews.funnel_steps('2024-06-10', NULL, NULL, NULL, ARRAY['/'], '1 day');
 SELECT * FROM pageviews.funnel_steps('2024-06-10', '2024-06-20', NULL, NULL, NULL, '1 day');
 SELECT * FROM pageviews.funnel_steps('2024-06-10', '2024-06-20', NULL, NULL, array_fill('/'::text, ARRAY[21]), '1 day');
-SELECT * FROM pageviews.ways('2024-06-10', NULL, NULL, NULL, 3);
-SELECT * FROM pageviews.ways('2024-06-10', '2024-06-20', NULL, NULL, 51);
+SELECT * FROM pageviews.journeys('2024-06-10', NULL);
+SELECT * FROM pageviews.journeys('2024-06-10', '2024-06-20', depth => 51);
 SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, NULL);
 SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, '{}');
 SELECT * FROM pageviews.cohorts('2024-06-10', '2024-06-20', NULL, NULL, ARRAY['2024-06-10', NULL]::timestamptz[]);
@@ -119,6 +119,17 @@ SELECT gen_random_uuid(), gen_random_uuid(), '2024-06-25', 7, 1000, 0, 0, 1, 'c.
 INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
 SELECT gen_random_uuid(), md5('c')::uuid, '2024-06-25'::timestamptz + n * interval '1 minute', 7, 1000, 0, 0, 1, 'c.example', (ARRAY['', '/', '', '', '/'])[n] FROM generate_series(1, 5) AS n;
 SELECT * FROM pageviews.journeys('2024-06-25', '2024-06-26', depth => 50);
+
+-- The most visits first, then in the order of pages: hundreds of ways, one of which more went than fits a byte.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), md5('d' || n)::uuid, '2024-06-26'::timestamptz + n * interval '1 second' + k * interval '1 minute', 7, 1000, 0, 0, 1, 'd.example',
+	   CASE WHEN n % 3 = 0 THEN '/' ELSE '/' || substr(md5(n || ' ' || k), 1, 1 + n % 2) END
+FROM generate_series(1, 1500) AS n, generate_series(1, 3) AS k
+WHERE k <= n % 4;
+SELECT count(*) > 300 AS hundreds, max(j.visits) > 255 AS many, count(DISTINCT j.visits) > 4 AS some,
+	   bool_and(j.place = j.expected) AS ordered, bool_and(j.share = round(j.visits / j.total, 4)) AS shares
+FROM (SELECT w.*, row_number() OVER (ORDER BY w.visits DESC, w.pages) AS expected, sum(w.visits) OVER () AS total
+	  FROM pageviews.journeys('2024-06-26', '2024-06-27') WITH ORDINALITY AS w (pages, visits, visitors, share, place)) AS j;
 
 DROP EXTENSION pageviews;
 DROP ROLE regress_pageviews_b;

@@ -9,7 +9,8 @@ CREATE TABLE pageviews.rollups (
 	level smallint NOT NULL,
 	site text COLLATE "C" NOT NULL,
 	bucket timestamptz NOT NULL,
-	pack bytea NOT NULL,
+	counters bytea NOT NULL,
+	details bytea NOT NULL,
 	CONSTRAINT rollups_pkey PRIMARY KEY (dimension, level, site, bucket)
 );
 COMMENT ON TABLE pageviews.rollups IS 'views and visits added up: what the reports read where there are no filters';
@@ -17,12 +18,15 @@ COMMENT ON COLUMN pageviews.rollups.dimension IS 'by what: 0 all together, 1 pag
 COMMENT ON COLUMN pageviews.rollups.level IS 'for how long: 0 a quarter of an hour, 1 an hour, 2 a day, 3 a week (from Monday), 4 a month (UTC)';
 COMMENT ON COLUMN pageviews.rollups.site IS 'host of the pages';
 COMMENT ON COLUMN pageviews.rollups.bucket IS 'when that time began';
-COMMENT ON COLUMN pageviews.rollups.pack IS 'for each value counters, a histogram of engagement and a sketch of the sessions: src/reports/cells.c';
+COMMENT ON COLUMN pageviews.rollups.counters IS 'for each value how many views, visits ...: src/reports/cells.c';
+COMMENT ON COLUMN pageviews.rollups.details IS 'for each value a histogram of engagement and a sketch of the sessions';
 COMMENT ON CONSTRAINT rollups_pkey ON pageviews.rollups IS 'one pack for each time, site and dimension';
 COMMENT ON INDEX pageviews.rollups_pkey IS 'one pack for each time, site and dimension';
 
 -- Packs are dense already.
-ALTER TABLE pageviews.rollups ALTER COLUMN pack SET STORAGE EXTERNAL;
+ALTER TABLE pageviews.rollups
+	ALTER COLUMN counters SET STORAGE EXTERNAL,
+	ALTER COLUMN details SET STORAGE EXTERNAL;
 
 CREATE TABLE pageviews.rollup_state (
 	only_row boolean NOT NULL DEFAULT true CONSTRAINT rollup_state_only_row_check CHECK (only_row),

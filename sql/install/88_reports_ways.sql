@@ -53,15 +53,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb) IS 'report: every view of a session, in order, whether it is a robot or not';
 
-CREATE FUNCTION pageviews.ways(since timestamptz, until timestamptz, site text, filters jsonb, depth integer)
-RETURNS TABLE (
-	pages text[], visits bigint, visitors bigint)
-LANGUAGE c STABLE PARALLEL RESTRICTED
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'pageviews_ways';
-COMMENT ON FUNCTION pageviews.ways(timestamptz, timestamptz, text, jsonb, integer) IS
-	'how many visits and sessions went each way, the first pages of a visit: what pageviews.journeys() reports';
-
 CREATE FUNCTION pageviews.journeys(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
@@ -70,14 +61,11 @@ CREATE FUNCTION pageviews.journeys(
 	depth integer DEFAULT 3)
 RETURNS TABLE (
 	pages text[], visits bigint, visitors bigint, share numeric)
-LANGUAGE sql STABLE PARALLEL RESTRICTED
-BEGIN ATOMIC
-	SELECT w.pages, w.visits, w.visitors, round(w.visits / sum(w.visits) OVER (), 4)
-	FROM pageviews.ways(journeys.since, journeys.until, journeys.site, journeys.filters, journeys.depth) AS w
-	ORDER BY w.visits DESC, w.pages;
-END;
+LANGUAGE c STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'pageviews_journeys';
 COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer) IS
-	'report: the first pages of visits, at most depth of them, repeats of a page one after the other left out: how many visits and visitors (distinct sessions) went that way, and which share of all visits (0 to 1)';
+	'report: the first pages of visits, at most depth of them, repeats of a page one after the other left out: how many visits and visitors (distinct sessions) went that way, and which share of all visits (0 to 1); the most visits first, then in the order of pages';
 
 CREATE FUNCTION pageviews.funnel_steps(since timestamptz, until timestamptz, site text, filters jsonb, steps text[], within interval)
 RETURNS TABLE (
@@ -175,7 +163,9 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH g AS MATERIALIZED (
-		SELECT o.name, o.site, o.pattern, o.event
+		SELECT o.name, o.site, o.pattern, o.event,
+			   -- Made once for a goal, not for each event.
+			   pageviews.like_pattern(o.pattern) AS like_pattern, pageviews.like_pattern(o.event) AS like_event
 		FROM pageviews.goals AS o
 		WHERE goals.site IS NULL OR o.site IS NULL OR o.site = goals.site
 	), p AS MATERIALIZED (
@@ -187,13 +177,15 @@ BEGIN ATOMIC
 	), r AS (
 		SELECT g.name, sum(p.views)::bigint AS views, pageviews.count_visitors(p.sketch) AS visitors
 		FROM g
-		JOIN p ON p.path LIKE pageviews.like_pattern(g.pattern) AND (g.site IS NULL OR p.site = g.site)
+		JOIN p ON p.path LIKE g.like_pattern AND (g.site IS NULL OR p.site = g.site)
 		GROUP BY g.name
 		UNION ALL
 		SELECT g.name, count(*), count(DISTINCT e.session_id)
 		FROM g
 		JOIN pageviews.chosen_events(goals.since, goals.until, goals.site, goals.filters) AS e
-			ON e.name LIKE pageviews.like_pattern(g.event) AND (g.site IS NULL OR e.site = g.site)
+			ON e.name LIKE g.like_event AND (g.site IS NULL OR e.site = g.site)
+		-- Without such a goal no event is read.
+		WHERE g.event IS NOT NULL
 		GROUP BY g.name
 	)
 	SELECT g.name, g.site, g.pattern, coalesce(r.views, 0), coalesce(r.visitors, 0),
@@ -212,7 +204,6 @@ GRANT SELECT ON pageviews.goals TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
-	pageviews.ways(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
@@ -223,7 +214,6 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
-	pageviews.ways(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
 	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),

@@ -2,11 +2,14 @@
  * cells.c
  *	  A table of cells, and packs, see cells.h.
  *
- * A pack is a version byte and its cells, each:
+ * A pack's counters are a version byte and its cells, each:
  *
  *	  length of what its value shares with the one before, and of the rest; the
  *	  rest; a byte that tells which counters are not 0 and whether there is a
- *	  histogram; these counters; how many bytes follow; the histogram; the sketch
+ *	  histogram; these counters; how many bytes of the details are its own
+ *
+ * and its details for each cell, in their order: the histogram; the sketch.  They
+ * are apart because there is a report that wants the counters alone.
  *
  * Reading a pack leaves histogram and sketch of a cell where they are, as a piece:
  * a report then reads the pieces of one cell after the other into the same few
@@ -20,7 +23,7 @@
 
 #include "varint.h"
 
-#define PACK_VERSION  3
+#define PACK_VERSION  4
 #define HAS_HISTOGRAM (1 << COUNTER_COUNT)
 
 StaticAssertDecl(COUNTER_COUNT == 7, "the counters and the histogram have a bit each of one byte");
@@ -268,59 +271,79 @@ take_piece(Cell *cell, StringInfo scratch)
 }
 
 static void
-pack_cell(StringInfo pack, Cell *cell, Span before, StringInfo scratch)
+pack_cell(StringInfo counters, StringInfo details, Cell *cell, Span before, StringInfo scratch)
 {
 	Span	  value = cell->key.value;
 	int		  shared = shared_length(before, value);
 	CellPiece piece = take_piece(cell, scratch);
 	uint8	  present = piece.has_histogram ? HAS_HISTOGRAM : 0;
 
-	varint_write(pack, (uint64) shared);
-	varint_write(pack, (uint64) (value.length - shared));
-	appendBinaryStringInfo(pack, value.data + shared, value.length - shared);
+	varint_write(counters, (uint64) shared);
+	varint_write(counters, (uint64) (value.length - shared));
+	appendBinaryStringInfo(counters, value.data + shared, value.length - shared);
 
 	for (int i = 0; i < COUNTER_COUNT; i++)
 		present |= (uint8) ((cell->counters[i] != 0) << i);
-	appendStringInfoCharMacro(pack, (char) present);
+	appendStringInfoCharMacro(counters, (char) present);
 	for (int i = 0; i < COUNTER_COUNT; i++)
 	{
 		if (cell->counters[i] != 0)
-			varint_write_signed(pack, cell->counters[i]);
+			varint_write_signed(counters, cell->counters[i]);
 	}
-	varint_write(pack, (uint64) piece.length);
-	appendBinaryStringInfo(pack, piece.bytes, piece.length);
+	varint_write(counters, (uint64) piece.length);
+	appendBinaryStringInfo(details, piece.bytes, piece.length);
 }
 
-bytea *
+static void
+bytea_begin(StringInfo bytes)
+{
+	initStringInfo(bytes);
+	appendStringInfoSpaces(bytes, VARHDRSZ);
+}
+
+static bytea *
+bytea_end(StringInfo bytes)
+{
+	SET_VARSIZE(bytes->data, bytes->len);
+	return (bytea *) bytes->data;
+}
+
+Pack
 cells_pack(Cell *const *sorted, uint32 count)
 {
-	StringInfoData pack;
+	StringInfoData counters;
+	StringInfoData details;
 	StringInfoData scratch;
 	Span		   before = {"", 0};
 
 	initStringInfo(&scratch);
-	initStringInfo(&pack);
-	appendStringInfoSpaces(&pack, VARHDRSZ);
-	appendStringInfoCharMacro(&pack, PACK_VERSION);
+	bytea_begin(&counters);
+	bytea_begin(&details);
+	appendStringInfoCharMacro(&counters, PACK_VERSION);
 	for (uint32 i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		pack_cell(&pack, sorted[i], before, &scratch);
+		pack_cell(&counters, &details, sorted[i], before, &scratch);
 		before = sorted[i]->key.value;
 	}
 	pfree(scratch.data);
-	SET_VARSIZE(pack.data, pack.len);
-	return (bytea *) pack.data;
+	return (Pack){bytea_end(&counters), bytea_end(&details)};
 }
 
-/* Leaves the rest of a cell to be read later. */
-static void
-add_piece(Cell *cell, StringInfo from, bool has_histogram)
+static StringInfoData
+bytes_of(const bytea *bytes)
 {
-	uint64	   length = varint_read(from);
+	return (StringInfoData){VARDATA_ANY(bytes), (int) VARSIZE_ANY_EXHDR(bytes),
+							(int) VARSIZE_ANY_EXHDR(bytes), 0};
+}
+
+/* Leaves the details of a cell to be read later. */
+static void
+add_piece(Cell *cell, StringInfo details, uint64 length, bool has_histogram)
+{
 	CellPiece *piece = palloc(sizeof *piece);
 
-	piece->bytes = varint_read_bytes(from, length);
+	piece->bytes = varint_read_bytes(details, length);
 	piece->length = (int) length;
 	piece->has_histogram = has_histogram;
 	piece->next = cell->pieces;
@@ -328,21 +351,24 @@ add_piece(Cell *cell, StringInfo from, bool has_histogram)
 }
 
 void
-cells_unpack(Cells *into, const CellKey *key, const bytea *pack)
+cells_unpack(Cells *into, const CellKey *key, const Pack *pack)
 {
-	StringInfoData from = {VARDATA_ANY(pack), (int) VARSIZE_ANY_EXHDR(pack),
-						   (int) VARSIZE_ANY_EXHDR(pack), 1};
+	StringInfoData from = bytes_of(pack->counters);
+	StringInfoData details = {0};
 	StringInfoData value;
 	MemoryContext  caller = MemoryContextSwitchTo(into->context);
 
-	if (from.len < 1 || from.data[0] != PACK_VERSION)
+	if (*varint_read_bytes(&from, 1) != PACK_VERSION)
 		varint_corrupted();
+	if (pack->details != NULL)
+		details = bytes_of(pack->details);
 	initStringInfo(&value);
 	while (from.cursor < from.len)
 	{
 		CellKey whole = *key;
 		uint64	shared = varint_read(&from);
 		uint64	rest = varint_read(&from);
+		uint64	length;
 		Cell   *cell;
 		uint8	present;
 
@@ -359,7 +385,9 @@ cells_unpack(Cells *into, const CellKey *key, const bytea *pack)
 			if (present & 1 << i)
 				cell->counters[i] += varint_read_signed(&from);
 		}
-		add_piece(cell, &from, (present & HAS_HISTOGRAM) != 0);
+		length = varint_read(&from);
+		if (pack->details != NULL)
+			add_piece(cell, &details, length, (present & HAS_HISTOGRAM) != 0);
 	}
 	pfree(value.data);
 	MemoryContextSwitchTo(caller);

@@ -4,7 +4,7 @@
  *	  dimension (a page, a country ...), for each stretch of time and site.
  *
  * Cells are made of views and visits (visits.h), or of packs: the cells of one
- * stretch, site and dimension as bytes, which is what table pageviews.rollups
+ * stretch, site and dimension as bytes, which is what a row of pageviews.rollups
  * keeps.  All that is in a cell can be added to another; what is in a cell but
  * for its visitors can also be taken away.
  *
@@ -104,14 +104,20 @@ extern void cell_merge(Cell *into, const Cell *from);
 extern void value_write(StringInfo into, const Span *parts, int count);
 extern void value_read(Span value, Span parts[VALUE_PARTS]);
 
+/* The cells of one stretch, site and dimension as bytes. */
+typedef struct Pack
+{
+	bytea *counters; /* and values */
+	bytea *details;	 /* histograms and sketches, many times as long; NULL: they are not wanted */
+} Pack;
+
 /*
- * The cells of one stretch, site and dimension as bytes: `count` of them in the
- * order of their values, whose histograms and sketches are used up.  Reading adds
- * to the cells of `key` with each value; the pack must stay as long as the cells
- * do, or until cell_read_pieces().
+ * Writes `count` cells in the order of their values, whose histograms and sketches
+ * are used up.  Reading adds to the cells of `key` with each value; the pack must
+ * stay as long as the cells do, or until cell_read_pieces().
  */
-extern bytea *cells_pack(Cell *const *sorted, uint32 count);
-extern void	  cells_unpack(Cells *into, const CellKey *key, const bytea *pack);
+extern Pack cells_pack(Cell *const *sorted, uint32 count);
+extern void cells_unpack(Cells *into, const CellKey *key, const Pack *pack);
 
 static inline Span
 span_of_text(const text *value)

@@ -51,6 +51,7 @@ typedef struct Report
 	bool		  origins; /* whether where visits came from is needed, and what browsers are */
 	bool		  traits;
 	bool		  by_site;
+	CellDetail	  detail;
 	RollupState	  state;
 	bool		  rolled;  /* whether `state` can be used */
 	bool		  changes; /* whether there are rows in pageviews.rollup_changes */
@@ -91,9 +92,9 @@ add_packs(Report *report, Level level, TimestampTz from, TimestampTz until)
 	const char	nulls[] = {' ', ' ', ' ', ' ', report->site == NULL ? 'n' : ' '};
 	uint64		count =
 		sql_select(report->site == NULL
-					   ? "SELECT bucket, site, pack FROM pageviews.rollups"
+					   ? "SELECT bucket, site, counters, details FROM pageviews.rollups"
 						 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
-					   : "SELECT bucket, site, pack FROM pageviews.rollups"
+					   : "SELECT bucket, site, counters, details FROM pageviews.rollups"
 						 " WHERE dimension = $1 AND level = $2 AND bucket >= $3 AND bucket < $4"
 						 " AND site = $5",
 				   lengthof(types), types, values, nulls);
@@ -104,14 +105,17 @@ add_packs(Report *report, Level level, TimestampTz from, TimestampTz until)
 		const Stretch *stretch =
 			cover_find(&report->cover, DatumGetTimestampTz(sql_value(i, 1, &null)));
 		MemoryContext caller = MemoryContextSwitchTo(report->memory);
-		bytea		 *pack = DatumGetByteaPCopy(sql_value(i, 3, &null));
+		Pack		  pack = {DatumGetByteaPCopy(sql_value(i, 3, &null)), NULL};
 		CellKey		  key;
+
+		if (report->detail > DETAIL_COUNTERS)
+			pack.details = DatumGetByteaPCopy(sql_value(i, 4, &null));
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(caller);
 		key =
 			make_key(report, stretch->bucket, span_of_text(DatumGetTextPP(sql_value(i, 2, &null))));
-		cells_unpack(report->cells, &key, pack);
+		cells_unpack(report->cells, &key, &pack);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -441,7 +445,6 @@ pageviews_cells(PG_FUNCTION_ARGS)
 														   ALLOCSET_DEFAULT_SIZES)};
 	TimestampTz *bounds;
 	int			 bound_count;
-	CellDetail	 detail;
 	int			 wrong;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -452,6 +455,11 @@ pageviews_cells(PG_FUNCTION_ARGS)
 	report.dimension = read_dimension(PG_GETARG_TEXT_PP(2));
 	report.filters = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
 	report.by_site = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
+		report.detail = DETAIL_COUNTERS;
+	else
+		report.detail = report.by_site || report.dimension == DIMENSION_ORIGIN ? DETAIL_SKETCHES
+																			   : DETAIL_DISTINCT;
 	report.rules = visits_rules();
 	report.rules.dimensions = 1u << report.dimension;
 	if (bound_count < 2 || bounds[0] == bounds[bound_count - 1])
@@ -466,12 +474,8 @@ pageviews_cells(PG_FUNCTION_ARGS)
 		wrong = report.wrong_count;
 		add_everything(&report, bounds, bound_count);
 	} while (report.wrong_count > wrong);
-	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
-		detail = DETAIL_COUNTERS;
-	else
-		detail = report.by_site || report.dimension == DIMENSION_ORIGIN ? DETAIL_SKETCHES
-																		: DETAIL_DISTINCT;
-	cells_put_rows(result, report.cells, detail, PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
+	cells_put_rows(result, report.cells, report.detail,
+				   PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
 	SPI_finish();
 	MemoryContextDelete(report.memory);
 	PG_RETURN_NULL();

@@ -14,6 +14,12 @@
 
 #include "sql.h"
 
+/* The columns of the table: dimension, level, site and bucket are the key of a pack. */
+#define KEY_COLUMNS 4
+#define COLUMNS		6
+
+static Oid column_types[COLUMNS] = {INT2OID, INT2OID, TEXTOID, TIMESTAMPTZOID, BYTEAOID, BYTEAOID};
+
 /* Whether a cell changes anything. */
 static bool
 is_nothing(Cell *cell)
@@ -27,9 +33,8 @@ is_nothing(Cell *cell)
 	return histogram_is_empty(&cell->engagement);
 }
 
-/* The key of a pack: dimension, level, site, bucket. */
 static void
-set_key(const CellKey *key, Datum values[4])
+set_key(const CellKey *key, Datum values[COLUMNS])
 {
 	values[0] = Int16GetDatum(key->dimension);
 	values[1] = Int16GetDatum(key->span);
@@ -37,32 +42,46 @@ set_key(const CellKey *key, Datum values[4])
 	values[3] = TimestampTzGetDatum(key->at);
 }
 
-static Oid key_types[] = {INT2OID, INT2OID, TEXTOID, TIMESTAMPTZOID, BYTEAOID};
+/* The pack that a row has in two columns, from `column` on. */
+static Pack
+pack_of_row(const SPITupleTable *rows, uint64 row, int column)
+{
+	HeapTuple tuple = rows->vals[row];
+	bool	  null;
 
-/* The pack of a key as it is, or NULL. */
-static bytea *
-read_pack(Datum *values)
+	return (Pack){DatumGetByteaPP(SPI_getbinval(tuple, rows->tupdesc, column, &null)),
+				  DatumGetByteaPP(SPI_getbinval(tuple, rows->tupdesc, column + 1, &null))};
+}
+
+/* The pack of a key as it is; false if there is none. */
+static bool
+read_pack(Datum *values, Pack *pack)
 {
 	static SPIPlanPtr plan = NULL;
-	bool			  null;
 
 	sql_execute(&plan,
-				"SELECT pack FROM pageviews.rollups"
+				"SELECT counters, details FROM pageviews.rollups"
 				" WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
-				4, key_types, values);
-	return SPI_processed == 0 ? NULL : DatumGetByteaPP(sql_value(0, 1, &null));
+				KEY_COLUMNS, column_types, values);
+	if (SPI_processed == 0)
+		return false;
+	*pack = pack_of_row(SPI_tuptable, 0, 1);
+	return true;
 }
 
 static void
-write_pack(Datum *values)
+write_pack(Datum *values, const Pack *pack)
 {
 	static SPIPlanPtr plan = NULL;
 
+	values[KEY_COLUMNS] = PointerGetDatum(pack->counters);
+	values[KEY_COLUMNS + 1] = PointerGetDatum(pack->details);
 	sql_execute(&plan,
-				"INSERT INTO pageviews.rollups (dimension, level, site, bucket, pack)"
-				" VALUES ($1, $2, $3, $4, $5)"
-				" ON CONFLICT ON CONSTRAINT rollups_pkey DO UPDATE SET pack = excluded.pack",
-				5, key_types, values);
+				"INSERT INTO pageviews.rollups (dimension, level, site, bucket, counters, details)"
+				" VALUES ($1, $2, $3, $4, $5, $6)"
+				" ON CONFLICT ON CONSTRAINT rollups_pkey"
+				" DO UPDATE SET counters = excluded.counters, details = excluded.details",
+				COLUMNS, column_types, values);
 }
 
 static void
@@ -73,7 +92,7 @@ remove_pack(Datum *values)
 	sql_execute(&plan,
 				"DELETE FROM pageviews.rollups"
 				" WHERE dimension = $1 AND level = $2 AND site = $3 AND bucket = $4",
-				4, key_types, values);
+				KEY_COLUMNS, column_types, values);
 }
 
 /* Leaves the cells that are something, in their order; returns how many. */
@@ -98,25 +117,24 @@ add_to_pack(Cell **cells, uint32 count)
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews pack", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(memory);
 	CellKey		  key = cells[0]->key;
-	Datum		  values[5];
-	bytea		 *there;
+	Datum		  values[COLUMNS];
+	Pack		  pack;
 
 	CHECK_FOR_INTERRUPTS();
 	set_key(&key, values);
-	there = read_pack(values);
-	if (there != NULL)
+	if (read_pack(values, &pack))
 	{
 		Cells *whole = cells_new(memory);
 
-		cells_unpack(whole, &key, there);
+		cells_unpack(whole, &key, &pack);
 		for (uint32 i = 0; i < count; i++)
 			cell_merge(cells_get(whole, &cells[i]->key), cells[i]);
 		cells = cells_sorted(whole, &count);
 		count = keep_something(cells, count);
 	}
-	values[4] = PointerGetDatum(cells_pack(cells, count));
+	pack = cells_pack(cells, count);
 	if (count > 0)
-		write_pack(values);
+		write_pack(values, &pack);
 	else
 		remove_pack(values);
 	MemoryContextSwitchTo(caller);
@@ -184,20 +202,21 @@ merge_rows(const SPITupleTable *rows, uint64 first, uint64 count, Level level, T
 						 .dimension = DatumGetInt16(SPI_getbinval(row, rows->tupdesc, 1, &null)),
 						 .site =
 							 span_of_text(DatumGetTextPP(SPI_getbinval(row, rows->tupdesc, 2, &null)))};
-	Datum		  values[5];
+	Datum		  values[COLUMNS];
+	Pack		  pack;
 	Cell		**sorted;
 	uint32		  cells;
 
 	for (uint64 i = first; i < first + count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		cells_unpack(whole, &key,
-					 DatumGetByteaPP(SPI_getbinval(rows->vals[i], rows->tupdesc, 3, &null)));
+		pack = pack_of_row(rows, i, 3);
+		cells_unpack(whole, &key, &pack);
 	}
 	sorted = cells_sorted(whole, &cells);
 	set_key(&key, values);
-	values[4] = PointerGetDatum(cells_pack(sorted, cells));
-	write_pack(values);
+	pack = cells_pack(sorted, cells);
+	write_pack(values, &pack);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(memory);
 }
@@ -215,7 +234,7 @@ packs_merge(Level level, TimestampTz bucket)
 
 	packs_remove(level, &bucket, 1);
 	sql_execute(&plan,
-				"SELECT dimension, site, pack FROM pageviews.rollups"
+				"SELECT dimension, site, counters, details FROM pageviews.rollups"
 				" WHERE level = $1 AND bucket >= $2 AND bucket < $3 ORDER BY dimension, site",
 				3, types, values);
 	rows = SPI_tuptable;

@@ -128,7 +128,7 @@ reports_are_right('marked hours were made again');
 
 # Everything at once, and from scratch.
 $node->safe_psql('postgres', "UPDATE pageviews.rollup_changes SET changed_at = changed_at - interval '2 hours'");
-my $sum = q{SELECT md5(string_agg(concat_ws(' ', dimension, level, site, bucket, md5(pack)), ',' ORDER BY dimension, level, site, bucket)) FROM pageviews.rollups};
+my $sum = q{SELECT md5(string_agg(concat_ws(' ', dimension, level, site, bucket, md5(counters || details)), ',' ORDER BY dimension, level, site, bucket)) FROM pageviews.rollups};
 
 $node->set_now(rollup_delay => 0);
 Pageviews::Cluster::eventually('nobody rolls up any more', 60,

@@ -90,7 +90,7 @@ sub goes_on
 	reports_are_right($what);
 
 	# One transaction, in which nobody else adds up.
-	my $sum = q{SELECT count(*) > 10, md5(string_agg(concat_ws(' ', dimension, level, site, bucket, md5(pack)), ',' ORDER BY dimension, level, site, bucket)) FROM pageviews.rollups};
+	my $sum = q{SELECT count(*) > 10, md5(string_agg(concat_ws(' ', dimension, level, site, bucket, md5(counters || details)), ',' ORDER BY dimension, level, site, bucket)) FROM pageviews.rollups};
 	my ($kept, $made) = split /\n/, value(<<"SQL") =~ s/^\n+//mgr;
 BEGIN;
 LOCK TABLE pageviews.rollup_state IN EXCLUSIVE MODE;

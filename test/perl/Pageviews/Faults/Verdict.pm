@@ -84,11 +84,11 @@ sub from_scratch
 BEGIN;
 UPDATE pageviews.rollup_changes SET changed_at = changed_at - interval '2 hours';
 SELECT FROM pageviews.roll_up();
-CREATE TEMPORARY TABLE rolled ON COMMIT DROP AS SELECT dimension, level, site, bucket, md5(pack) FROM pageviews.rollups;
+CREATE TEMPORARY TABLE rolled ON COMMIT DROP AS SELECT dimension, level, site, bucket, md5(counters || details) FROM pageviews.rollups;
 CREATE TEMPORARY TABLE state ON COMMIT DROP AS SELECT rolled_until FROM pageviews.rollup_state;
 SELECT FROM pageviews.rebuild_rollups();
 SELECT FROM pageviews.roll_up((SELECT rolled_until FROM state));
-CREATE TEMPORARY VIEW anew AS SELECT dimension, level, site, bucket, md5(pack) FROM pageviews.rollups;
+CREATE TEMPORARY VIEW anew AS SELECT dimension, level, site, bucket, md5(counters || details) FROM pageviews.rollups;
 SELECT 'roll-ups from scratch differ: ' || to_json(d)
 FROM ((TABLE rolled EXCEPT TABLE anew) UNION ALL (TABLE anew EXCEPT TABLE rolled)) AS d LIMIT 1;
 ROLLBACK;
