@@ -141,6 +141,7 @@ read_sessions(Choosing *choosing, TakeSession take)
 	}
 	history.origins = choosing->origins;
 	history.traits = choosing->sessions;
+	history.parted = query->parted;
 	history.created = query->created || choosing->sessions;
 	if (query->since < query->until)
 		history_read(&history, take, choosing);

@@ -22,12 +22,13 @@ typedef struct ChosenQuery
 	text	   *site;	 /* NULL: of all sites */
 	Jsonb	   *filters; /* NULL: none */
 	bool		created; /* whether it is wanted when sessions were created */
+	bool		parted;	 /* whether it does not matter which views are of one session */
 } ChosenQuery;
 
 /* Called for each view, on a site in the order of their starts; `session` is as history_read() has it. */
 typedef void (*TakeChosenView)(void *context, const SessionViews *session, const SessionView *view);
 
-/* Called after the last view of a session, on whatever sites they are. */
+/* Called after the last view of a session, on whatever sites they are; with `parted` also before. */
 typedef void (*TakeChosenEnd)(void *context);
 
 /* Called for each visit with all of its views, also where they lie beyond the period. */

@@ -95,6 +95,12 @@ history_hand_over(Gatherer *gatherer)
 		gatherer->take(gatherer->context, &gatherer->views);
 		MemoryContextSwitchTo(caller);
 	}
+	history_drop(gatherer);
+}
+
+void
+history_drop(Gatherer *gatherer)
+{
 	MemoryContextReset(gatherer->memory);
 	memset(&gatherer->views, 0, sizeof gatherer->views);
 	gatherer->capacity = 0;

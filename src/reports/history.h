@@ -38,14 +38,15 @@ typedef struct HistoryQuery
 	bool		origins;  /* whether referrers and queries are wanted, else there are none */
 	bool		traits;	  /* whether countries, browsers ... are, else there are none */
 	bool		created;  /* whether it is when sessions were created, else none has that */
-	bool		changes;  /* whether there may be any: else no version is undone */
+	bool		parted; /* whether sessions may come in parts, in any order, of whole visits each */
+	bool		changes; /* whether there may be any: else no version is undone */
 	TimestampTz before_until;
 	TimestampTz after_until;
 	int64		consumed; /* PG_INT64_MAX: AFTER is as it is now */
 	TimestampTz consumed_since;
 } HistoryQuery;
 
-/* Called for each session and site; what it is given lasts for the call, in a context of its own. */
+/* Called for each session and site, or parts of them; what it is given lasts for the call, in a context of its own. */
 typedef void (*TakeSession)(void *context, const SessionViews *views);
 
 extern void history_read(const HistoryQuery *query, TakeSession take, void *context);

@@ -73,6 +73,7 @@ count_views(FunctionCallInfo fcinfo, TakeChosenView take, Reading *reading, int 
 	ChosenQuery query = chosen_arguments(fcinfo);
 	Datum	   *elements = palloc_array(Datum, Max(count, 1));
 
+	query.parted = true;
 	if (!PG_ARGISNULL(4))
 		reading->pattern = span_of_text(PG_GETARG_TEXT_PP(4));
 	reading->counts = palloc0_array(int64, Max(count, 1));
