@@ -241,8 +241,8 @@ take_days(Merge *merge, int count, bool with_rows)
 		return;
 	begin(merge, merge->group[0]);
 	for (int i = 0; i < count; i++)
-		packed_day_gather(merge->group[i]->day, views, merge->group[i]->first_view,
-						  merge->group[i]->end_view, merge->gatherer);
+		packed_day_gather(&merge->days, merge->group[i]->day, merge->group[i]->first_view,
+						  merge->group[i]->end_view, views, merge->gatherer);
 }
 
 /*
@@ -335,7 +335,7 @@ history_read_packed(Gatherer *gatherer)
 		return false;
 	if (!history_days_find(query, &merge.days.days))
 		return false;
-	if (query->parted)
+	if (query->parts != PARTS_NONE)
 		history_read_visits(gatherer, &merge.days);
 	else if (fits_in_memory(&merge))
 		merge_days(&merge);

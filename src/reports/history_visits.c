@@ -18,39 +18,49 @@
 
 #include "packed_days.h"
 
+typedef struct SessionKey
+{
+	const uint8 *session;
+	Span		 site;
+} SessionKey;
+
 /* A session on a site that is held back. */
 typedef struct Held
 {
+	SessionKey			key; /* of the views */
 	const SessionViews *views;
 	bool				any_passes; /* as the gatherer has them */
 	bool				any_origin_passes;
 	bool				met; /* what came next of it was gathered with it */
+	uint32				hash;
 	char				status;
 } Held;
 
 /* The end of a session's id is random in all versions of such ids. */
 static uint32
-hash_of(const SessionViews *views)
+hash_of(SessionKey key)
 {
 	uint32 end;
 
-	memcpy(&end, views->session + UUID_LEN - sizeof end, sizeof end);
+	memcpy(&end, key.session + UUID_LEN - sizeof end, sizeof end);
 	return murmurhash32(end);
 }
 
 static bool
-are_same(const SessionViews *a, const SessionViews *b)
+are_same(SessionKey a, SessionKey b)
 {
-	return memcmp(a->session, b->session, UUID_LEN) == 0 && span_equal(a->site, b->site);
+	return memcmp(a.session, b.session, UUID_LEN) == 0 && span_equal(a.site, b.site);
 }
 
 #define SH_PREFIX		  held
 #define SH_ELEMENT_TYPE	  Held
-#define SH_KEY_TYPE		  const SessionViews *
-#define SH_KEY			  views
+#define SH_KEY_TYPE		  SessionKey
+#define SH_KEY			  key
 #define SH_HASH_KEY(t, k) hash_of(k)
 #define SH_EQUAL(t, a, b) are_same(a, b)
 #define SH_SCOPE		  static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(t, e) (e)->hash
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
@@ -125,8 +135,9 @@ hold(Reading *reading)
 			view->states[k].query = copied(view->states[k].query);
 		}
 	}
-	held = held_insert(reading->after.table, views, &found);
+	held = held_insert(reading->after.table, (SessionKey){views->session, views->site}, &found);
 	Assert(!found);
+	held->views = views;
 	held->any_passes = gatherer->any_passes;
 	held->any_origin_passes = gatherer->any_origin_passes;
 	held->met = false;
@@ -135,11 +146,9 @@ hold(Reading *reading)
 }
 
 static Held *
-find_held(const Reading *reading, const uint8 *session, Span site)
+find_held(const Reading *reading, SessionKey key)
 {
-	const SessionViews wanted = {.session = session, .site = site};
-
-	return reading->before.table->members == 0 ? NULL : held_lookup(reading->before.table, &wanted);
+	return reading->before.table->members == 0 ? NULL : held_lookup(reading->before.table, key);
 }
 
 /* Gathers a session that was held back. */
@@ -165,7 +174,8 @@ take_up(Reading *reading, Held *held)
 static bool
 may_go_on(const Reading *reading, TimestampTz seen_until)
 {
-	return seen_until + reading->timeout >= reading->end;
+	return reading->days->query->parts == PARTS_OF_VISITS &&
+		   seen_until + reading->timeout >= reading->end;
 }
 
 /* Hands over what is gathered, or holds it back. */
@@ -212,7 +222,7 @@ take_packed(Reading *reading, PackedDay *day)
 {
 	const HistoryQuery *query = reading->days->query;
 	PackedViews		   *views = &reading->views;
-	Held			   *held = find_held(reading, day->session.session, day->site);
+	Held			   *held = find_held(reading, (SessionKey){day->session.session, day->site});
 
 	if (held == NULL && day->at >= query->wanted_until)
 	{
@@ -228,7 +238,7 @@ take_packed(Reading *reading, PackedDay *day)
 	packed_days_release(reading->days);
 	if (held != NULL)
 		take_up(reading, held);
-	packed_day_gather(day, views, 0, views->count, reading->gatherer);
+	packed_day_gather(reading->days, day, 0, views->count, views, reading->gatherer);
 	finish_session(reading);
 }
 
@@ -236,8 +246,9 @@ take_packed(Reading *reading, PackedDay *day)
 static bool
 take_row(TupleTableSlot *slot, DestReceiver *self)
 {
-	Reading		*reading = (Reading *) self;
-	SessionViews next;
+	Reading			   *reading = (Reading *) self;
+	const SessionViews *views = &reading->gatherer->views;
+	SessionKey			next;
 
 	CHECK_FOR_INTERRUPTS();
 	slot_getallattrs(slot);
@@ -246,11 +257,11 @@ take_row(TupleTableSlot *slot, DestReceiver *self)
 	if (reading->leave_out &&
 		packed_days_leave_out(reading->days, &reading->passed_by, next.session))
 		return true;
-	if (reading->gatherer->views.count > 0 && !are_same(&reading->gatherer->views, &next))
+	if (views->count > 0 && !are_same((SessionKey){views->session, views->site}, next))
 		finish_session(reading);
-	if (reading->gatherer->views.count == 0)
+	if (views->count == 0)
 	{
-		Held *held = find_held(reading, next.session, next.site);
+		Held *held = find_held(reading, next);
 
 		if (held != NULL)
 			take_up(reading, held);

@@ -47,7 +47,7 @@ packed_days_open(PackedDays *days, int *count)
 	PackedDay		 *result;
 	bool			  null;
 
-	days->filters = packed_filters_read(days->query->filters, days->query->origins);
+	days->filters = packed_filters_read(days->query);
 	found = sql_select(query, lengthof(types), types, values, nulls);
 	result = palloc0_array(PackedDay, Max(found, 1));
 	for (uint64 i = 0; i < found; i++)
@@ -158,9 +158,10 @@ packed_day_next(PackedDays *days, PackedDay *day)
 
 /* Whether the filters of pages and properties let a view pass. */
 static inline bool
-passes(const PackedChunk *chunk, const PackedView *view)
+passes(const PackedDays *days, const PackedChunk *chunk, const PackedView *view)
 {
-	return chunk->path_passes[view->path] && chunk->props_passes[view->props];
+	return !days->filters.any ||
+		   (chunk->path_passes[view->path] && chunk->props_passes[view->props]);
 }
 
 void
@@ -168,26 +169,28 @@ packed_day_read(const PackedDays *days, PackedDay *day, PackedViews *views)
 {
 	const HistoryQuery *query = days->query;
 	PackedChunk		   *chunk = day->chunk;
+	const uint32		count = day->session.views;
+	const PackedView   *read;
 
-	for (uint32 i = 0; i < day->session.views; i++)
+	if (count > views->capacity - views->count)
 	{
-		PackedView *view;
+		views->capacity = Max(2 * views->capacity, views->count + count);
+		views->views = repalloc_huge(views->views, views->capacity * sizeof *views->views);
+	}
+	read = &views->views[views->count];
+	packed_read_views(&chunk->reader, &views->views[views->count], count);
+	for (uint32 i = 0; i < count; i++)
+	{
+		const PackedView *view = &read[i];
 
-		if (views->count == views->capacity)
-		{
-			views->capacity *= 2;
-			views->views = repalloc_huge(views->views, views->capacity * sizeof *views->views);
-		}
-		view = &views->views[views->count];
-		packed_next_view(&chunk->reader, view);
 		if (view->started_at < query->since || view->started_at >= query->until)
 			continue;
-		views->count++;
-		views->any_passes = views->any_passes || passes(chunk, view);
+		views->any_passes = views->any_passes || passes(days, chunk, view);
 		views->any_origin_passes =
 			views->any_origin_passes || !query->origins || chunk->origin_passes[view->origin];
 		views->seen_until =
 			Max(views->seen_until, view->started_at + (int64) view->engagement * 1000);
+		views->views[views->count++] = *view;
 	}
 }
 
@@ -198,8 +201,8 @@ packed_day_skip(PackedDay *day)
 }
 
 void
-packed_day_gather(PackedDay *day, const PackedViews *packed, uint32 first, uint32 end,
-				  Gatherer *gatherer)
+packed_day_gather(const PackedDays *days, PackedDay *day, uint32 first, uint32 end,
+				  const PackedViews *packed, Gatherer *gatherer)
 {
 	const HistoryQuery *query = gatherer->query;
 	PackedChunk		   *chunk = day->chunk;
@@ -222,23 +225,20 @@ packed_day_gather(PackedDay *day, const PackedViews *packed, uint32 first, uint3
 	{
 		const PackedView *from = &packed->views[i];
 		SessionView		 *view = history_add(gatherer);
-		ViewState		  state = {.there = true, .engagement = from->engagement};
+		PackedOrigin	  origin =
+			 query->origins ? chunk->origins[from->origin] : (PackedOrigin){{NULL, 0}, {NULL, 0}};
 
-		if (query->origins)
-		{
-			state.referrer = chunk->origins[from->origin].referrer;
-			state.query = chunk->origins[from->origin].query;
-		}
 		view->started_at = from->started_at;
-		view->path = chunk->paths[from->path];
+		view->path = chunk->paths != NULL ? chunk->paths[from->path] : (Span){NULL, 0};
+		view->mark = chunk->path_marks != NULL ? chunk->path_marks[from->path] : 0;
 		view->scroll_depth = from->scroll_depth;
-		view->passes = passes(chunk, from);
+		view->passes = passes(days, chunk, from);
 		view->origin_passes = !query->origins || chunk->origin_passes[from->origin];
-		view->states[BEFORE] = view->states[AFTER] = state;
-		if (view->started_at >= query->before_until)
-			view->states[BEFORE].there = false;
-		if (view->started_at >= query->after_until)
-			view->states[AFTER].there = false;
+		/* Made twice: a copy would wait for what it is made of to be written. */
+		view->states[BEFORE] = (ViewState){from->started_at < query->before_until, from->engagement,
+										   origin.referrer, origin.query};
+		view->states[AFTER] = (ViewState){from->started_at < query->after_until, from->engagement,
+										  origin.referrer, origin.query};
 	}
 	gatherer->any_passes = gatherer->any_passes || packed->any_passes;
 	gatherer->any_origin_passes = gatherer->any_origin_passes || packed->any_origin_passes;

@@ -68,8 +68,8 @@ extern void packed_day_read(const PackedDays *days, PackedDay *day, PackedViews 
 extern void packed_day_skip(PackedDay *day);
 
 /* Gathers the views from `first` to before `end`, which point into the chunk then. */
-extern void packed_day_gather(PackedDay *day, const PackedViews *views, uint32 first, uint32 end,
-							  Gatherer *gatherer);
+extern void packed_day_gather(const PackedDays *days, PackedDay *day, uint32 first, uint32 end,
+							  const PackedViews *views, Gatherer *gatherer);
 
 /* Reads all of the days, and views for the rest, in parts of whole visits. */
 extern void history_read_visits(Gatherer *gatherer, PackedDays *days);
