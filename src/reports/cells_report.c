@@ -300,6 +300,7 @@ add_views(Report *report)
 			.filters = report->filters,
 			.origins = report->origins,
 			.traits = report->traits,
+			.parts = PARTS_OF_VISITS,
 			.changes = report->changes,
 			.before_until = report->rolled ? report->state.rolled_until : DT_NOBEGIN,
 			.after_until = DT_NOEND,

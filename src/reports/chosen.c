@@ -13,7 +13,6 @@
 #include "utils/uuid.h"
 
 #include "filters.h"
-#include "history.h"
 
 typedef struct Choosing
 {
@@ -141,6 +140,10 @@ read_sessions(Choosing *choosing, TakeSession take)
 	}
 	history.origins = choosing->origins;
 	history.traits = choosing->sessions;
+	if (query->parted)
+		history.parts = choosing->origins ? PARTS_OF_VISITS : PARTS_OF_VIEWS;
+	history.mark = query->mark;
+	history.mark_context = choosing->context;
 	history.created = query->created || choosing->sessions;
 	if (query->since < query->until)
 		history_read(&history, take, choosing);

@@ -12,7 +12,7 @@
 #include "fmgr.h"
 #include "utils/jsonb.h"
 
-#include "visits.h"
+#include "history.h"
 
 /* What a report is asked for. */
 typedef struct ChosenQuery
@@ -22,12 +22,14 @@ typedef struct ChosenQuery
 	text	   *site;	 /* NULL: of all sites */
 	Jsonb	   *filters; /* NULL: none */
 	bool		created; /* whether it is wanted when sessions were created */
+	MarkPath	mark;	/* what is wanted of paths, in the context of the calls; NULL: themselves */
+	bool		parted; /* whether it does not matter which views are of one session */
 } ChosenQuery;
 
 /* Called for each view, on a site in the order of their starts; `session` is as history_read() has it. */
 typedef void (*TakeChosenView)(void *context, const SessionViews *session, const SessionView *view);
 
-/* Called after the last view of a session, on whatever sites they are. */
+/* Called after the last view of a session, on whatever sites they are; with `parted` also before. */
 typedef void (*TakeChosenEnd)(void *context);
 
 /* Called for each visit with all of its views, also where they lie beyond the period. */

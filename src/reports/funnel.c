@@ -65,26 +65,35 @@ read_steps(Funnel *funnel, ArrayType *array)
 		funnel->steps[i] = span_of_text(DatumGetTextPP(funnel->pages[i]));
 }
 
+/* A MarkPath: a bit for each step that a view of it can be. */
+static uint32
+mark_path(void *context, Span path)
+{
+	const Funnel *funnel = context;
+	uint32		  steps = 0;
+
+	for (int i = 0; i < funnel->step_count; i++)
+	{
+		if (span_is_like(path, funnel->steps[i]))
+			steps |= 1u << i;
+	}
+	return steps;
+}
+
 /* A TakeChosenView. */
 static void
 take_view(void *context, const SessionViews *session, const SessionView *view)
 {
 	Funnel *funnel = context;
-	uint32	steps = 0;
 
-	for (int i = 0; i < funnel->step_count; i++)
-	{
-		if (span_is_like(view->path, funnel->steps[i]))
-			steps |= 1u << i;
-	}
-	if (steps == 0)
+	if (view->mark == 0)
 		return;
 	if (funnel->count == funnel->capacity)
 	{
 		funnel->capacity *= 2;
 		funnel->views = repalloc_huge(funnel->views, funnel->capacity * sizeof(StepView));
 	}
-	funnel->views[funnel->count] = (StepView){view->started_at, funnel->count, steps};
+	funnel->views[funnel->count] = (StepView){view->started_at, funnel->count, view->mark};
 	funnel->count++;
 }
 
@@ -178,6 +187,7 @@ pageviews_funnel_steps(PG_FUNCTION_ARGS)
 	read_steps(&funnel, PG_GETARG_ARRAYTYPE_P(4));
 	funnel.within = PG_GETARG_INTERVAL_P(5);
 	funnel.views = palloc_array(StepView, funnel.capacity);
+	query.mark = mark_path;
 	chosen_read(&query, take_view, take_end, &funnel);
 	for (int i = 0; i < funnel.step_count; i++)
 	{

@@ -113,8 +113,20 @@ add_from(Histogram *histogram, int bucket, int64 count, int from)
 void
 histogram_add(Histogram *histogram, int bucket, int64 count)
 {
+	int low = 0;
+	int high = histogram->bar_count;
+
 	Assert(bucket >= 0 && bucket < HISTOGRAM_BUCKETS);
-	add_from(histogram, bucket, count, 0);
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+
+		if (histogram->bars[middle].bucket < bucket)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	add_from(histogram, bucket, count, low);
 }
 
 void

@@ -95,6 +95,12 @@ history_hand_over(Gatherer *gatherer)
 		gatherer->take(gatherer->context, &gatherer->views);
 		MemoryContextSwitchTo(caller);
 	}
+	history_drop(gatherer);
+}
+
+void
+history_drop(Gatherer *gatherer)
+{
 	MemoryContextReset(gatherer->memory);
 	memset(&gatherer->views, 0, sizeof gatherer->views);
 	gatherer->capacity = 0;
@@ -160,12 +166,18 @@ state_of(const TupleTableSlot *slot, const ViewState *current, int change)
 static void
 add_view(Gatherer *gatherer, const TupleTableSlot *slot)
 {
-	ViewState	 current = {true, DatumGetInt32(slot->tts_values[COLUMN_ENGAGEMENT]),
-							text_of_slot(slot, COLUMN_REFERRER), text_of_slot(slot, COLUMN_QUERY)};
-	SessionView *view = history_add(gatherer);
+	const HistoryQuery *query = gatherer->query;
+	ViewState			current = {true, DatumGetInt32(slot->tts_values[COLUMN_ENGAGEMENT]),
+								   text_of_slot(slot, COLUMN_REFERRER), text_of_slot(slot, COLUMN_QUERY)};
+	SessionView		   *view = history_add(gatherer);
+	uint32				mark = 0;
 
 	view->started_at = DatumGetTimestampTz(slot->tts_values[COLUMN_STARTED]);
-	view->path = text_of_slot(slot, COLUMN_PATH);
+	if (query->mark != NULL)
+		mark = query->mark(query->mark_context,
+						   span_of_text(DatumGetTextPP(slot->tts_values[COLUMN_PATH])));
+	view->mark = mark;
+	view->path = query->mark == NULL ? text_of_slot(slot, COLUMN_PATH) : (Span){NULL, 0};
 	view->scroll_depth =
 		slot->tts_isnull[COLUMN_SCROLL] ? -1 : DatumGetInt16(slot->tts_values[COLUMN_SCROLL]);
 	view->passes = is_true(slot, COLUMN_PASSES);
@@ -174,9 +186,9 @@ add_view(Gatherer *gatherer, const TupleTableSlot *slot)
 	gatherer->any_origin_passes = gatherer->any_origin_passes || view->origin_passes;
 	view->states[BEFORE] = state_of(slot, &current, COLUMN_BEFORE);
 	view->states[AFTER] = state_of(slot, &current, COLUMN_AFTER);
-	if (view->started_at >= gatherer->query->before_until)
+	if (view->started_at >= query->before_until)
 		view->states[BEFORE].there = false;
-	if (view->started_at >= gatherer->query->after_until)
+	if (view->started_at >= query->after_until)
 		view->states[AFTER].there = false;
 }
 

@@ -45,9 +45,8 @@ history_days_find(const HistoryQuery *query, HistoryDays *days)
 	return count > 0;
 }
 
-/* Finds the sessions whose packs are not as their views are. */
-static ArrayType *
-find_left_out(HistoryDays *days)
+ArrayType *
+history_days_left_out(HistoryDays *days)
 {
 	const Oid	type = TIMESTAMPTZARRAYOID;
 	const Datum value = PointerGetDatum(days->array);
@@ -114,6 +113,6 @@ history_days_source(const HistoryQuery *query, HistoryDays *days)
 	}
 	appendStringInfo(&relation, "%sw.session_id = ANY ($8) AND (%s))", columns, packed.data);
 	return (HistorySource){.relation = relation.data,
-						   .sessions = find_left_out(days),
+						   .sessions = history_days_left_out(days),
 						   .times = array_of_times(times, count)};
 }

@@ -35,6 +35,9 @@ extern void history_begin(Gatherer *gatherer, const uint8 *session, Span site);
 /* Hands over what was gathered; what filters let nothing pass of, is left out. */
 extern void history_hand_over(Gatherer *gatherer);
 
+/* Forgets what was gathered. */
+extern void history_drop(Gatherer *gatherer);
+
 /* Room for one more view of what is gathered. */
 extern SessionView *history_add(Gatherer *gatherer);
 
@@ -62,6 +65,9 @@ typedef struct HistoryDays
 /* Finds the packed days whose packs can be used; false if there is none. */
 extern bool history_days_find(const HistoryQuery *query, HistoryDays *days);
 
+/* Finds the sessions that are left out, for `days`, and as an array. */
+extern ArrayType *history_days_left_out(HistoryDays *days);
+
 /*
  * Finds the sessions that are left out, and says which views have to be read: those
  * between the packed days, and those of these sessions.
@@ -71,6 +77,13 @@ extern HistorySource history_days_source(const HistoryQuery *query, HistoryDays 
 /* Runs the query. */
 extern void history_select(const HistoryQuery *query, const HistorySource *source,
 						   DestReceiver *receiver);
+
+/* Whether [from, until) has any of the time in which views are wanted. */
+static inline bool
+history_is_wanted(const HistoryQuery *query, TimestampTz from, TimestampTz until)
+{
+	return from < query->wanted_until && until > query->wanted_since;
+}
 
 /*
  * Reads packed days, and views for the rest; false where that is not possible or

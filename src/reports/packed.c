@@ -20,12 +20,17 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "varint.h"
 
 #define PACKED_VERSION 1
+
+/* What a view takes at least: the six numbers, of a byte. */
+#define VIEW_BYTES 6
 
 typedef struct WordEntry
 {
@@ -218,30 +223,74 @@ packed_finish(PackedWriter *writer, bool more)
 
 /* --- reading -------------------------------------------------------------------- */
 
-static inline uint64
-read_number(PackedReader *reader)
+/* A number that is long, or lies near the end. */
+static pg_noinline const uint8 *
+read_slowly(const uint8 *at, const uint8 *end, uint64 *value)
 {
-	uint64 value = 0;
-
+	*value = 0;
 	for (int shift = 0; shift < 64; shift += 7)
 	{
 		uint8 byte;
 
-		if (reader->at >= reader->end)
+		if (at >= end)
 			varint_corrupted();
-		byte = *reader->at++;
-		value |= (uint64) (byte & 0x7f) << shift;
+		byte = *at++;
+		*value |= (uint64) (byte & 0x7f) << shift;
 		if ((byte & 0x80) == 0)
-			return value;
+			return at;
 	}
 	varint_corrupted();
 }
 
-static inline int64
-read_signed(PackedReader *reader)
+/*
+ * Reads a number, and returns what follows it.  How long the longer ones are cannot
+ * be foretold, so up to eight bytes are taken without a branch for each.
+ */
+static inline const uint8 *
+read_at(const uint8 *at, const uint8 *end, uint64 *value)
 {
-	uint64 value = read_number(reader);
+	const uint64 more = UINT64CONST(0x8080808080808080);
+	uint64		 bytes;
+	uint64		 ends;
 
+	if (unlikely(end - at < (ptrdiff_t) sizeof bytes))
+		return read_slowly(at, end, value);
+	if (*at < 0x80)
+	{
+		*value = *at;
+		return at + 1;
+	}
+	memcpy(&bytes, at, sizeof bytes);
+#ifdef WORDS_BIGENDIAN
+	bytes = pg_bswap64(bytes);
+#endif
+	ends = ~bytes & more;
+	if (unlikely(ends == 0))
+		return read_slowly(at, end, value);
+	at += (pg_rightmost_one_pos64(ends) >> 3) + 1;
+	bytes &= (ends ^ (ends - 1)) & ~more;
+	/* Seven bits a byte become 14 of each two, 28 of each four, 56. */
+	bytes =
+		(bytes & UINT64CONST(0x007f007f007f007f)) | (bytes & UINT64CONST(0x7f007f007f007f00)) >> 1;
+	bytes =
+		(bytes & UINT64CONST(0x00003fff00003fff)) | (bytes & UINT64CONST(0x3fff00003fff0000)) >> 2;
+	*value =
+		(bytes & UINT64CONST(0x000000000fffffff)) | (bytes & UINT64CONST(0x0fffffff00000000)) >> 4;
+	return at;
+}
+
+static inline uint64
+read_number(PackedReader *reader)
+{
+	uint64 value;
+
+	reader->at = read_at(reader->at, reader->end, &value);
+	return value;
+}
+
+static inline int64
+signed_of(uint64 value)
+{
 	return (int64) (value >> 1) ^ -(int64) (value & 1);
 }
 
@@ -256,13 +305,11 @@ read_bytes(PackedReader *reader, uint64 length)
 	return bytes;
 }
 
-/* The number of a word that there is; `more` is what is allowed beyond. */
+/* The number of a word, of which there are so many. */
 static inline uint32
-read_word(PackedReader *reader, PackedWord kind, uint32 more)
+check_word(uint64 word, uint64 count)
 {
-	uint64 word = read_number(reader);
-
-	if (word >= (uint64) reader->word_count[kind] + more)
+	if (word >= count)
 		varint_corrupted();
 	return (uint32) word;
 }
@@ -306,18 +353,18 @@ packed_next_session(PackedReader *reader, PackedSession *session)
 		return false;
 	reader->sessions_left--;
 	session->session = read_bytes(reader, UUID_LEN);
-	session->traits = read_word(reader, PACKED_TRAITS, 0);
+	session->traits = check_word(read_number(reader), reader->word_count[PACKED_TRAITS]);
 	count = read_number(reader);
 	session->has_created_at = (count & 1) != 0;
 	session->created_at = 0;
 	if (session->has_created_at)
-		session->created_at = (TimestampTz) ((uint64) read_signed(reader) + (uint64) reader->day);
-	session->views = (uint32) (count >> 1);
+		session->created_at =
+			(TimestampTz) ((uint64) signed_of(read_number(reader)) + (uint64) reader->day);
 	length = read_number(reader);
-	if (length > (uint64) (reader->end - reader->at))
+	if (length > (uint64) (reader->end - reader->at) || count >> 1 > length / VIEW_BYTES)
 		varint_corrupted();
+	session->views = (uint32) (count >> 1);
 	reader->views_end = reader->at + length;
-	reader->last = reader->day;
 	return true;
 }
 
@@ -328,18 +375,39 @@ packed_skip_views(PackedReader *reader)
 }
 
 void
-packed_next_view(PackedReader *reader, PackedView *view)
+packed_read_views(PackedReader *reader, PackedView *views, uint32 count)
 {
-	uint64 time = read_number(reader);
+	const uint8 *at = reader->at;
+	const uint8 *end = reader->end; /* for speed beyond the views, if there is more */
+	TimestampTz	 last = reader->day;
 
-	time = (time & 1) != 0 ? time >> 1 : (time >> 1) * 1000;
-	reader->last = (TimestampTz) ((uint64) reader->last + time);
-	view->started_at = reader->last;
-	view->path = read_word(reader, PACKED_PATH, 0);
-	view->origin = read_word(reader, PACKED_ORIGIN, 0);
-	view->engagement = (int32) read_signed(reader);
-	view->scroll_depth = (int16) (read_number(reader) - 1);
-	view->props = read_word(reader, PACKED_PROPS, 1);
+	for (PackedView *view = views; view < views + count; view++)
+	{
+		uint64 time;
+		uint64 path;
+		uint64 origin;
+		uint64 engagement;
+		uint64 scroll_depth;
+		uint64 props;
+
+		at = read_at(at, end, &time);
+		at = read_at(at, end, &path);
+		at = read_at(at, end, &origin);
+		at = read_at(at, end, &engagement);
+		at = read_at(at, end, &scroll_depth);
+		at = read_at(at, end, &props);
+		time = (time & 1) != 0 ? time >> 1 : (time >> 1) * 1000;
+		last = (TimestampTz) ((uint64) last + time);
+		view->started_at = last;
+		view->path = check_word(path, reader->word_count[PACKED_PATH]);
+		view->origin = check_word(origin, reader->word_count[PACKED_ORIGIN]);
+		view->engagement = (int32) signed_of(engagement);
+		view->scroll_depth = (int16) (scroll_depth - 1);
+		view->props = check_word(props, (uint64) reader->word_count[PACKED_PROPS] + 1);
+	}
+	if (at != reader->views_end)
+		varint_corrupted();
+	reader->at = at;
 }
 
 void

@@ -77,15 +77,14 @@ typedef struct PackedReader
 	uint32		 word_count[PACKED_WORD_COUNT];
 	uint32		 sessions_left;
 	const uint8 *views_end; /* of the session */
-	TimestampTz	 last;		/* when the view before began */
 } PackedReader;
 
 /* Begins with a pack; raises ERRCODE_DATA_CORRUPTED, as the others do, for what is none. */
 extern void packed_open(PackedReader *reader, TimestampTz day, const bytea *pack);
 
-/* The next session; false if there is none.  Its views are to be read, or skipped, before another. */
+/* The next session; false if there is none.  All its views are to be read, or skipped, before another. */
 extern bool packed_next_session(PackedReader *reader, PackedSession *session);
-extern void packed_next_view(PackedReader *reader, PackedView *view);
+extern void packed_read_views(PackedReader *reader, PackedView *views, uint32 count);
 extern void packed_skip_views(PackedReader *reader);
 
 /* The texts of a word: `count` of them. */

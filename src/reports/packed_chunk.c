@@ -15,12 +15,16 @@ static const Span origin_parameters[] = {
 	{"utm_campaign", 12}, {"utm_source", 10}, {"utm_medium", 10}};
 
 PackedFilters
-packed_filters_read(Jsonb *filters, bool origins)
+packed_filters_read(const HistoryQuery *query)
 {
 	static const char *const origin_names[] = {"referrer", "campaign", "source", "medium"};
 	static const char *const traits_names[] = {"country", "browser", "system", "device",
 											   "language"};
-	PackedFilters			 result = {.origins = origins};
+	Jsonb					*filters = query->filters;
+	PackedFilters			 result = {.origins = query->origins,
+									   .any = filters != NULL,
+									   .mark = query->mark,
+									   .mark_context = query->mark_context};
 	JsonbValue				 space;
 	JsonbValue				*property = NULL;
 
@@ -92,12 +96,21 @@ read_paths(PackedChunk *chunk, const PackedFilters *filters)
 {
 	uint32 count = chunk->reader.word_count[PACKED_PATH];
 
-	chunk->paths = palloc_array(Span, count + 1);
+	if (filters->mark != NULL)
+		chunk->path_marks = palloc_array(uint32, count + 1);
+	else
+		chunk->paths = palloc_array(Span, count + 1);
 	chunk->path_passes = palloc_array(bool, count + 1);
 	for (uint32 i = 0; i < count; i++)
 	{
-		packed_parts(&chunk->reader, PACKED_PATH, i, &chunk->paths[i], 1);
-		chunk->path_passes[i] = filter_passes(&filters->page, chunk->paths[i]);
+		Span path;
+
+		packed_parts(&chunk->reader, PACKED_PATH, i, &path, 1);
+		chunk->path_passes[i] = filter_passes(&filters->page, path);
+		if (filters->mark != NULL)
+			chunk->path_marks[i] = filters->mark(filters->mark_context, path);
+		else
+			chunk->paths[i] = path;
 	}
 }
 

@@ -7,16 +7,20 @@
 #define PAGEVIEWS_PACKED_CHUNK_H
 
 #include "filters.h"
+#include "history.h"
 #include "packed.h"
 
 /* The filters of a report. */
 typedef struct PackedFilters
 {
-	bool   origins; /* whether origins are wanted at all */
-	Filter page;
-	Filter origin[4]; /* referrer, campaign, source, medium */
-	Filter traits[SESSION_DIMENSIONS - 1];
-	Jsonb *property; /* NULL: any */
+	bool	 origins; /* whether origins are wanted at all */
+	bool	 any;	  /* whether anything is filtered */
+	MarkPath mark;	  /* as a HistoryQuery has it */
+	void	*mark_context;
+	Filter	 page;
+	Filter	 origin[4]; /* referrer, campaign, source, medium */
+	Filter	 traits[SESSION_DIMENSIONS - 1];
+	Jsonb	*property; /* NULL: any */
 } PackedFilters;
 
 /* Referrer and query. */
@@ -31,7 +35,8 @@ typedef struct PackedChunk
 	MemoryContext memory; /* of all that is in it, and of itself */
 	bool		  used;	  /* the owner's: something points into it */
 	PackedReader  reader;
-	Span		 *paths;
+	Span		 *paths; /* or, if there is such a function, what the reader makes of them */
+	uint32		 *path_marks;
 	PackedOrigin *origins; /* NULL if they are not wanted */
 	/* What the filters say of each. */
 	bool *path_passes;
@@ -40,8 +45,8 @@ typedef struct PackedChunk
 	bool *traits_pass;
 } PackedChunk;
 
-/* Of filters that check_filters() has seen; `filters` must stay. */
-extern PackedFilters packed_filters_read(Jsonb *filters, bool origins);
+/* Of a query whose filters check_filters() has seen, and which must stay. */
+extern PackedFilters packed_filters_read(const HistoryQuery *query);
 
 /* Reads a pack, a bytea, in a new child of `parent`. */
 extern PackedChunk *packed_chunk_read(MemoryContext parent, const PackedFilters *filters,

@@ -27,10 +27,13 @@ typedef struct Reading
 	int	   edge_count;
 } Reading;
 
-static bool
-counts(const Reading *reading, const SessionView *view)
+/* A MarkPath: whether views of it count. */
+static uint32
+mark_path(void *context, Span path)
 {
-	return reading->pattern.data == NULL || span_is_like(view->path, reading->pattern);
+	const Reading *reading = context;
+
+	return reading->pattern.data == NULL || span_is_like(path, reading->pattern);
 }
 
 /* A TakeChosenView. */
@@ -41,7 +44,7 @@ take_engagement(void *context, const SessionViews *session, const SessionView *v
 	int64	 engagement = view->states[AFTER].engagement;
 	int		 at = reading->edge_count - 1;
 
-	if (!counts(reading, view))
+	if (view->mark == 0)
 		return;
 	while (at >= 0 && reading->edges[at] > engagement)
 		at--;
@@ -55,7 +58,7 @@ take_scroll(void *context, const SessionViews *session, const SessionView *view)
 {
 	Reading *reading = context;
 
-	if (view->scroll_depth >= 0 && counts(reading, view))
+	if (view->scroll_depth >= 0 && view->mark != 0)
 		reading->counts[Min(view->scroll_depth, WHOLE_PAGE)]++;
 }
 
@@ -73,6 +76,8 @@ count_views(FunctionCallInfo fcinfo, TakeChosenView take, Reading *reading, int 
 	ChosenQuery query = chosen_arguments(fcinfo);
 	Datum	   *elements = palloc_array(Datum, Max(count, 1));
 
+	query.mark = mark_path;
+	query.parted = true;
 	if (!PG_ARGISNULL(4))
 		reading->pattern = span_of_text(PG_GETARG_TEXT_PP(4));
 	reading->counts = palloc0_array(int64, Max(count, 1));

@@ -86,6 +86,13 @@ period_of(const Retention *retention, TimestampTz at)
 	return from;
 }
 
+/* A MarkPath: paths do not matter. */
+static uint32
+mark_path(void *context, Span path)
+{
+	return 0;
+}
+
 /* A TakeChosenView. */
 static void
 take_view(void *context, const SessionViews *session, const SessionView *view)
@@ -184,6 +191,7 @@ pageviews_cohorts(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	read_starts(&retention, PG_GETARG_ARRAYTYPE_P(4));
 	query.created = true;
+	query.mark = mark_path;
 	if (retention.count == 0)
 		query.until = query.since; /* no periods, no views */
 	retention.sizes = palloc0_array(int64, Max(retention.count, 1));

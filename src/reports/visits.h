@@ -33,7 +33,8 @@ typedef enum Version
 typedef struct SessionView
 {
 	TimestampTz started_at;
-	Span		path;
+	Span		path;		   /* no value where a reader wants the next instead */
+	uint32		mark;		   /* what the reader makes of the path, see history.h; else 0 */
 	bool		passes;		   /* the filters of pages and properties let it through */
 	bool		origin_passes; /* as the first of its visit, so do those of origins */
 	int16		scroll_depth;  /* per cent; -1: not known */
