@@ -50,6 +50,18 @@ SELECT count(*) AS packs FROM pageviews.packed_views;
 (TABLE packed EXCEPT ALL TABLE reports) UNION ALL (TABLE reports EXCEPT ALL TABLE packed);
 ROLLBACK;
 
+-- Visits over midnight, of which only the one day or the other is packed.
+BEGIN;
+DELETE FROM pageviews.packed_days WHERE day = '2024-02-11';
+SELECT count(*) > 0 AS packs FROM pageviews.packed_views;
+(TABLE packed EXCEPT ALL TABLE reports) UNION ALL (TABLE reports EXCEPT ALL TABLE packed);
+ROLLBACK;
+BEGIN;
+DELETE FROM pageviews.packed_days WHERE day = '2024-02-10';
+SELECT count(*) > 0 AS packs FROM pageviews.packed_views;
+(TABLE packed EXCEPT ALL TABLE reports) UNION ALL (TABLE reports EXCEPT ALL TABLE packed);
+ROLLBACK;
+
 -- What is stale is read from the views.
 BEGIN;
 INSERT INTO pageviews.packed_stale (day, site, session_id) SELECT '2024-02-10', 'a.example', md5(n::text)::uuid FROM generate_series(1, 2500, 3) AS n;
@@ -176,8 +188,20 @@ BEGIN
 	PERFORM setseed(0.7);
 	FOR i IN 1 .. 300 LOOP
 		UPDATE pageviews.packed_views SET pack = set_byte(whole, (random() * (length(whole) - 1))::integer, (random() * 255)::integer) WHERE site = 'b.example' AND chunk = 0;
+		-- Days one after the other; merged; views alone.
 		BEGIN
 			PERFORM FROM pageviews.pages('2024-02-10', '2024-02-11', 'b.example', '{"property": {"plan": 3}}');
+		EXCEPTION WHEN data_corrupted OR data_exception THEN
+			found := found + 1;
+		END;
+		BEGIN
+			PERFORM FROM pageviews.funnel('2024-02-10', '2024-02-11', 'b.example', '{}', '{/1*,/2*}');
+			PERFORM FROM pageviews.journeys('2024-02-10', '2024-02-11', 'b.example', '{"country": "CH"}');
+		EXCEPTION WHEN data_corrupted OR data_exception THEN
+			found := found + 1;
+		END;
+		BEGIN
+			PERFORM FROM pageviews.scroll_depth('2024-02-10', '2024-02-11', 'b.example', '{}');
 		EXCEPTION WHEN data_corrupted OR data_exception THEN
 			found := found + 1;
 		END;

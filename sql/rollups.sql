@@ -43,6 +43,8 @@ SELECT count(*) FROM pageviews.pages('2024-02-19', '2024-02-26');
 DROP VIEW week;
 
 -- A damaged pack is an error that says what to do, and nothing worse.
+UPDATE pageviews.rollups SET details = details || '\x00' WHERE dimension = 0 AND level = 2;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
 UPDATE pageviews.rollups SET details = '\x' WHERE dimension IN (0, 1) AND level = 2;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-15');
 -- Exits need counters alone.

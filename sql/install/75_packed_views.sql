@@ -10,7 +10,7 @@ CREATE TABLE pageviews.packed_days (
 	packed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT packed_days_pkey PRIMARY KEY (day)
 );
-COMMENT ON TABLE pageviews.packed_days IS 'days whose views are packed: reports with filters, funnels and retention read the packs';
+COMMENT ON TABLE pageviews.packed_days IS 'days whose views are packed: what asks for single views (filters, funnels, retention, journeys, how far people read) reads the packs';
 COMMENT ON COLUMN pageviews.packed_days.day IS 'when the day began (UTC)';
 COMMENT ON COLUMN pageviews.packed_days.packed_at IS 'when its views were packed';
 COMMENT ON CONSTRAINT packed_days_pkey ON pageviews.packed_days IS 'a day is packed once';

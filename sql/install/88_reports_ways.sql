@@ -185,7 +185,7 @@ BEGIN ATOMIC
 		JOIN pageviews.chosen_events(goals.since, goals.until, goals.site, goals.filters) AS e
 			ON e.name LIKE g.like_event AND (g.site IS NULL OR e.site = g.site)
 		-- Without such a goal no event is read.
-		WHERE g.event IS NOT NULL
+		WHERE g.event IS NOT NULL AND EXISTS (SELECT FROM g WHERE g.event IS NOT NULL)
 		GROUP BY g.name
 	)
 	SELECT g.name, g.site, g.pattern, coalesce(r.views, 0), coalesce(r.visitors, 0),

@@ -389,6 +389,8 @@ cells_unpack(Cells *into, const CellKey *key, const Pack *pack)
 		if (pack->details != NULL)
 			add_piece(cell, &details, length, (present & HAS_HISTOGRAM) != 0);
 	}
+	if (details.cursor != details.len)
+		varint_corrupted();
 	pfree(value.data);
 	MemoryContextSwitchTo(caller);
 }

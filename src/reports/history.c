@@ -4,7 +4,7 @@
  *
  * One query gives the views in the order of session, site and start; they are
  * taken as they come, and only those of one session are in memory.  Days that are
- * packed need no query: history_packed.c.
+ * packed need no query: history_packed.c, history_visits.c.
  */
 #include "history.h"
 

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "packed_days.h"
+#include "varint.h"
 
 typedef struct SessionKey
 {
@@ -36,14 +37,13 @@ typedef struct Held
 	char				status;
 } Held;
 
-/* The end of a session's id is random in all versions of such ids. */
 static uint32
 hash_of(SessionKey key)
 {
-	uint32 end;
+	uint32 words[UUID_LEN / sizeof(uint32)];
 
-	memcpy(&end, key.session + UUID_LEN - sizeof end, sizeof end);
-	return murmurhash32(end);
+	memcpy(words, key.session, UUID_LEN);
+	return murmurhash32(words[0] ^ words[1] ^ words[2] ^ words[3]);
 }
 
 static bool
@@ -136,7 +136,9 @@ hold(Reading *reading)
 		}
 	}
 	held = held_insert(reading->after.table, (SessionKey){views->session, views->site}, &found);
-	Assert(!found);
+	/* A session comes once a day and site, if the pack is not damaged. */
+	if (found)
+		varint_corrupted();
 	held->views = views;
 	held->any_passes = gatherer->any_passes;
 	held->any_origin_passes = gatherer->any_origin_passes;
@@ -206,6 +208,7 @@ end_time(Reading *reading)
 	held_start_iterate(reading->before.table, &iterator);
 	while ((held = held_iterate(reading->before.table, &iterator)) != NULL)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (held->met)
 			continue;
 		take_up(reading, held);

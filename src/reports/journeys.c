@@ -18,6 +18,7 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -27,6 +28,7 @@
 #include "utils/varlena.h"
 
 #include "chosen.h"
+#include "varint.h"
 
 PG_FUNCTION_INFO_V1(pageviews_journeys);
 
@@ -119,6 +121,9 @@ get_page(Journeys *journeys, Span path)
 
 	if (found)
 		return entry->page;
+	/* Bytes of a pack are not trusted. */
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), path.data, path.length, true))
+		varint_corrupted();
 	caller = MemoryContextSwitchTo(journeys->memory);
 	if (journeys->page_count == journeys->page_capacity)
 	{
@@ -205,6 +210,7 @@ compare_pages(const void *a, const void *b, void *pages)
 	Span x = span_of_text(DatumGetTextPP(((Datum *) pages)[*(const uint32 *) a]));
 	Span y = span_of_text(DatumGetTextPP(((Datum *) pages)[*(const uint32 *) b]));
 
+	CHECK_FOR_INTERRUPTS();
 	return varstr_cmp(x.data, x.length, y.data, y.length, DEFAULT_COLLATION_OID);
 }
 

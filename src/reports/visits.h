@@ -41,7 +41,7 @@ typedef struct SessionView
 	ViewState	states[VERSION_COUNT];
 } SessionView;
 
-/* The views of a session on a site, in the order of their starts. */
+/* The views of a session on a site, or a part of them, in the order of their starts. */
 typedef struct SessionViews
 {
 	const uint8 *session; /* 16 bytes */

@@ -61,8 +61,8 @@ extern void store_allow(int milliseconds);
 extern void store_wait_for_standbys(int patience);
 
 /*
- * What is called after each statement of a batch, in its transaction: so it must not raise,
- * wait, run SQL or touch the batch's rows.
+ * What is called between the statements of a batch, in its transaction: so it must not
+ * raise, wait for longer than a moment, run SQL or touch the batch's rows.
  */
 typedef void (*StorePause)(void);
 

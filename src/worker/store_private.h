@@ -75,9 +75,10 @@ extern void store_hold_rollups(RollupHold *hold);
 /*
  * Keeps what the rows of a leaf are like that the roll-ups have, before they are
  * changed to `records`, unless that was done since the roll-ups last took such
- * changes.
+ * changes.  `plan` is kept by the caller, one a leaf.
  */
-extern void store_keep_for_rollups(const RollupHold *hold, Oid leaf, Datum records);
+extern void store_keep_for_rollups(SPIPlanPtr *plan, const RollupHold *hold, Oid leaf,
+								   Datum records);
 
 /* The schema pageviews; only inside a transaction. */
 extern Oid store_schema(void);

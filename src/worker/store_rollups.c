@@ -81,7 +81,7 @@ store_hold_rollups(RollupHold *hold)
 }
 
 void
-store_keep_for_rollups(const RollupHold *hold, Oid leaf, Datum records)
+store_keep_for_rollups(SPIPlanPtr *plan, const RollupHold *hold, Oid leaf, Datum records)
 {
 	static const char query[] =
 		"INSERT INTO pageviews.rollup_changes"
@@ -96,7 +96,6 @@ store_keep_for_rollups(const RollupHold *hold, Oid leaf, Datum records)
 	Oid	  types[] = {RECORDARRAYOID, INT8OID, TIMESTAMPTZOID};
 	Datum arguments[] = {records, hold->generation, TimestampTzGetDatum(hold->until)};
 
-	if (SPI_execute_with_args(psprintf(query, get_rel_name(leaf)), 3, types, arguments, NULL, false,
-							  0) < 0)
-		elog(ERROR, "could not keep what changes");
+	store_execute(plan, *plan != NULL ? NULL : psprintf(query, get_rel_name(leaf)), 3, types,
+				  arguments);
 }

@@ -44,7 +44,8 @@ StaticAssertDecl(sizeof(Uuid) == sizeof(pg_uuid_t), "a Uuid is a uuid datum");
 typedef struct LeafPlan
 {
 	Oid		   leaf;
-	SPIPlanPtr plan;
+	SPIPlanPtr write;
+	SPIPlanPtr keep; /* of a leaf of views: for the roll-ups */
 	uint64	   last_used;
 } LeafPlan;
 
@@ -188,8 +189,16 @@ store_find_leaves(int year, int month, MonthLeaves *leaves)
 	return OidIsValid(leaves->views) && OidIsValid(leaves->events);
 }
 
-/* The kept plan that writes into a leaf; the one used longest ago gives way to a new one. */
-static SPIPlanPtr *
+static void
+free_plan(SPIPlanPtr *plan)
+{
+	if (*plan != NULL)
+		SPI_freeplan(*plan);
+	*plan = NULL;
+}
+
+/* The kept plans of a leaf; those used longest ago give way to new ones. */
+static LeafPlan *
 leaf_plan(Oid leaf)
 {
 	LeafPlan *found = &leaf_plans[0];
@@ -206,13 +215,12 @@ leaf_plan(Oid leaf)
 	}
 	if (found->leaf != leaf)
 	{
-		if (found->plan != NULL)
-			SPI_freeplan(found->plan);
-		found->plan = NULL;
+		free_plan(&found->write);
+		free_plan(&found->keep);
 		found->leaf = leaf;
 	}
 	found->last_used = ++leaf_plan_uses;
-	return &found->plan;
+	return found;
 }
 
 /* --- sessions -------------------------------------------------------------- */
@@ -338,11 +346,11 @@ set_view(Column *columns, uint32_t i, const ViewRow *row)
 static void
 write_views(const RollupHold *rollups, Oid leaf, const ViewRow **rows, uint32_t count)
 {
-	Column	   *columns = store_columns(view_types, VIEW_COLUMN_COUNT, count);
-	Oid			types[] = {RECORDARRAYOID, INT4OID};
-	Datum		arguments[2];
-	SPIPlanPtr *plan = leaf_plan(leaf);
-	bool		rolled_up = false; /* whether any began before the end of the roll-ups */
+	Column	 *columns = store_columns(view_types, VIEW_COLUMN_COUNT, count);
+	Oid		  types[] = {RECORDARRAYOID, INT4OID};
+	Datum	  arguments[2];
+	LeafPlan *plan = leaf_plan(leaf);
+	bool	  rolled_up = false; /* whether any began before the end of the roll-ups */
 
 	for (uint32_t i = 0; i < count; i++)
 	{
@@ -352,8 +360,9 @@ write_views(const RollupHold *rollups, Oid leaf, const ViewRow **rows, uint32_t 
 	arguments[0] = store_records(columns, VIEW_COLUMN_COUNT, count);
 	arguments[1] = Int32GetDatum(store_collector());
 	if (rolled_up)
-		store_keep_for_rollups(rollups, leaf, arguments[0]);
-	store_execute(plan, *plan != NULL ? NULL : psprintf(view_query, get_rel_name(leaf)), 2, types,
+		store_keep_for_rollups(&plan->keep, rollups, leaf, arguments[0]);
+	store_execute(&plan->write,
+				  plan->write != NULL ? NULL : psprintf(view_query, get_rel_name(leaf)), 2, types,
 				  arguments);
 }
 
@@ -382,7 +391,8 @@ write_month(const Batch *batch, const BatchMonth *month)
 	if (view_count > 0)
 		write_views(&batch->rollups, month->leaves.views, views, view_count);
 	if (event_count > 0)
-		store_events(leaf_plan(month->leaves.events), month->leaves.events, events, event_count);
+		store_events(&leaf_plan(month->leaves.events)->write, month->leaves.events, events,
+					 event_count);
 }
 
 /*
@@ -455,12 +465,13 @@ write_body(void *context)
 	store_hold_rollups(&part.rollups);
 	for (uint32_t from = 0; from < batch->count; from += part.count)
 	{
+		if (from > 0)
+			batch->pause();
 		part.rows = batch->rows + from;
 		part.count = Min(batch->count - from, STATEMENT_ROWS);
 		write_sessions(&part);
 		for (int m = 0; m < month_count; m++)
 			write_month(&part, &months[m]);
-		batch->pause();
 	}
 }
 

@@ -55,7 +55,8 @@ static Moment	  now;
 
 static Micros retry_at = 0;	   /* no write before this */
 static Micros retry_delay = 0; /* 0: the last write went well */
-static Micros heard_at = 0;	   /* when a listener last said something of a visitor */
+static Micros writing_since = 0;
+static Micros heard_at = 0; /* when a listener last said something of a visitor */
 static bool	  finishing = false;
 
 /* --- what the registry says ------------------------------------------------ */
@@ -121,7 +122,8 @@ note_failure(void)
 /*
  * In the midst of a batch (a StorePause): what the listeners said is taken in and
  * answered, so that nobody waits for the rows of others.  A listener on the same core
- * may not have come to say it: it goes first, as long as there is one that speaks.
+ * may not have come to say it: it goes first, as long as there is one that speaks, and
+ * as long as others on the core, who go first as well, do not cost the batch its time.
  */
 static void
 hear_meanwhile(void)
@@ -136,7 +138,8 @@ hear_meanwhile(void)
 	now = clock_now();
 	supervisor_read(now.monotonic);
 	supervisor_flush();
-	if (now.monotonic - heard_at < SPEAKING_TIME)
+	if (now.monotonic - heard_at < SPEAKING_TIME &&
+		now.monotonic - writing_since < setting_write_timeout * MICROS_PER_MILLI / 4)
 		(void) sched_yield();
 	RESUME_INTERRUPTS();
 	MemoryContextSwitchTo(caller);
@@ -179,6 +182,7 @@ write_batch(void)
 		batch[i].texts = view_texts_share(batch[i].texts);
 		rows[i] = &batch[i];
 	}
+	writing_since = clock_monotonic();
 	result = upkeep_write(rows, count, outcomes, hear_meanwhile);
 	for (uint32_t i = 0; i < count; i++)
 	{

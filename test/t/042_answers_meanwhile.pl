@@ -8,10 +8,11 @@ use warnings FATAL => 'all';
 use Pageviews::Cluster;
 use Test::More;
 
-use constant CROWD => 120;
+use constant CROWD => 180;
 
 my $node = Pageviews::Cluster->running('main',
-	linger => '100ms', flush_interval => '2s', write_timeout => '30s', max_connections_per_address => 0);
+	linger => '100ms', flush_interval => '10s', batch_size => CROWD + 2, write_timeout => '30s',
+	max_connections_per_address => 0);
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -22,7 +23,8 @@ END $$;
 CREATE TRIGGER slowly BEFORE INSERT ON pageviews.views FOR EACH ROW EXECUTE FUNCTION public.slowly();
 SQL
 
-# Two whose sockets die, so that their rows wait for the batch, and a crowd that ends.
+# Two whose sockets die, so that their rows wait for the batch, and a crowd that ends: then the
+# batch is full, and is written at once.
 my $returning = $node->visitor;
 my $back = $returning->begin('/slow/back', state => 'hidden', visible => 300);
 my $cookie = $returning->cookie;
@@ -53,6 +55,7 @@ is($node->value('SELECT count(*) FROM pageviews.views'), 0,
 ok($node->value("SELECT count(*) FROM pageviews.live_views WHERE view_id = '$back->{view}'"), '... which is open again');
 
 # The batch, and what was said meanwhile.
+$node->set_now(flush_interval => '100ms');
 $crowd[$_]->expect(type => 'stored', view => $views[$_]{view}) for 0 .. $#crowd;
 is($node->value('SELECT sum(engagement_ms) FROM pageviews.views WHERE view_id IN (' . join(', ', map { "'$_->{view}'" } @views) . ')'),
 	CROWD * (CROWD - 1) / 2, 'the batch is stored');

@@ -129,7 +129,7 @@ section(
 	sub {
 		my $views = 10000;
 		my $node = cluster('burst', [SERVER_CORE], max_connections => 19500, conf => $timed);
-		my (@committed, %p99);
+		my (@committed, @closing, %p99);
 
 		for my $round (0 .. repeats())
 		{
@@ -143,13 +143,15 @@ section(
 			# Both generators have one core: the crowd's gives way at once.  (With `nice` alone it
 			# kept the newcomers' waiting for 1 to 3 ms, which is not the server's time.)
 			PostgreSQL::Test::Utils::system_or_bail('chrt', '--idle', '--pid', 0, $crowd->{run}{KIDS}[0]{PID});
+			# So few that neither listener nor worker paces its turns.
+			my $rare = load($node->web, '--views', 200, '--visitors', 20, '--rate', 100, '--end', 'close');
 			my $quiet = load(@visitors);
 			my $meanwhile = load_start(@visitors);
 
 			my $closed = let_go($crowd);
 			my $busy = load_finish($meanwhile);
 
-			drained($node, 'SELECT count(*) FROM pageviews.views WHERE ended_at IS NOT NULL', $views + 1000);
+			drained($node, 'SELECT count(*) FROM pageviews.views WHERE ended_at IS NOT NULL', $views + 1200);
 			my $seconds = $node->value(<<"EOT");
 SELECT extract(epoch FROM max(pg_xact_commit_timestamp(xmin))) - $closed->{first_left} / 1e6
 FROM (SELECT xmin FROM pageviews.views ORDER BY started_at LIMIT $views) v
@@ -159,20 +161,27 @@ EOT
 			$node->safe_psql('postgres', 'TRUNCATE pageviews.views, pageviews.sessions');
 			next if $round == 0;
 			push @committed, $seconds;
+			push @closing, $closing;
+			push @{ $p99{rare} }, $rare->{visit_p99_ms};
 			push @{ $p99{quiet} }, $quiet->{visit_p99_ms};
 			push @{ $p99{busy} }, $busy->{visit_p99_ms};
 			progress('the last of %d committed %.2f s after the first close (the closing took %.2f s); p99 of a new visitor %.2f ms, before %.2f ms',
 				$views, $seconds, $closing, $p99{busy}[-1], $p99{quiet}[-1]);
 		}
-		my ($quiet, $busy) = map { median(@{ $p99{$_} }) } qw(quiet busy);
+		my ($rare, $quiet, $busy) = map { median(@{ $p99{$_} }) } qw(rare quiet busy);
 
 		result(
 			what => '10,000 views closing at once: from the first close to the last commit',
-			measured => sprintf('%.2f s', median(@committed)), goal => 'at most 1 s', value => median(@committed), at_most => 1);
+			measured => sprintf('%.2f s', median(@committed)), goal => 'at most 1 s', value => median(@committed), at_most => 1,
+			note => sprintf('they closed within %.2f s', median(@closing)));
 		result(
 			what => 'a new visitor meanwhile, call to acknowledged view, p99, against quiet',
 			measured => sprintf('%.2f ms', $busy), reference => sprintf('%.2f ms', $quiet),
-			ratio => $busy / $quiet, goal => 'at most 3x', at_most => 3);
+			ratio => $busy / $quiet, goal => 'at most 3x', at_most => 3,
+			note => '500 of them a second, with and without the crowd');
+		result(
+			what => 'the same, against a new visitor when 100 come a second',
+			measured => sprintf('%.2f ms', $busy), reference => sprintf('%.2f ms', $rare), ratio => $busy / $rare);
 		$node->stop;
 	});
 
