@@ -1,6 +1,7 @@
 # While a batch is being written nobody waits for it: a new visitor's view is
 # acknowledged, and a view of the batch itself goes on or ends, all before anything of
-# the batch is committed; and each is stored as it was last.
+# the batch is committed; and each is stored as it was last.  A listener that dies
+# meanwhile takes nothing with it.
 
 use strict;
 use warnings FATAL => 'all';
@@ -65,6 +66,23 @@ $returning->end_view($back, visible => 450);
 is_deeply([ @{ $node->row($back->{view}) }{qw(engagement_ms end_reason)} ], [ 450, 'closed' ], 'and one that went on as it ended afterwards');
 $visitor->end_view($new, visible => 10);
 $node->all_stored(CROWD + 3);
+$node->conserved;
+
+# A listener that dies while a batch is being written is buried in the midst of it, and the
+# batch goes on.
+$node->set_now(flush_interval => '10s');
+@crowd = map { $node->visitor } 1 .. CROWD + 2;
+@views = map { $crowd[$_]->begin("/slow/again/$_") } 0 .. $#crowd;
+$crowd[$_]->send_message(Pageviews::Client::message($views[$_], 'end', visible => $_)) for 0 .. $#crowd;
+$node->becomes("SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $worker", 'another batch is being written');
+my ($listener) = $node->listener_pids;
+
+kill 'KILL', $listener if Pageviews::Cluster::is_listener($listener);
+$node->wait_ready;
+isnt(($node->listener_pids)[0], $listener, 'another listener serves');
+$node->becomes('SELECT count(ended_at) = ' . (2 * CROWD + 5) . ' FROM pageviews.views', 'the batch is stored');
+$node->all_stored(2 * CROWD + 5);
+is($node->worker_pid, $worker, 'the worker is the same');
 $node->conserved;
 $node->stop;
 done_testing();
