@@ -27,8 +27,14 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 	AND pg_describe_object(d.classid, d.objid, 0) NOT LIKE 'type %[]';
 SELECT a.attrelid::regclass AS relation, a.attname AS column_without_comment
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'c')
 	AND a.attnum > 0 AND NOT a.attisdropped AND col_description(a.attrelid, a.attnum) IS NULL;
+-- A report is what says so, or takes a period that may be left out; its rows are of a type, which the query above looks at.
+SELECT p.oid::regprocedure AS report_whose_columns_cannot_have_comments
+FROM pg_proc AS p
+WHERE p.pronamespace = 'pageviews'::regnamespace
+	AND (obj_description(p.oid, 'pg_proc') LIKE 'report%' OR 'since' = ANY (p.proargnames) AND p.pronargdefaults > 0)
+	AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.reltype = p.prorettype AND c.relkind = 'c' AND c.relname = p.proname || '_row');
 SELECT c.oid::regclass AS index_without_comment
 FROM pg_class AS c
 WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relkind = 'i' AND obj_description(c.oid, 'pg_class') IS NULL;
@@ -59,6 +65,7 @@ SELECT pageviews.make_partition('2024-03-01');
 DROP EXTENSION pageviews;
 SELECT count(*) FROM pg_class WHERE relnamespace = 'pageviews'::regnamespace;
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'pageviews'::regnamespace;
+SELECT count(*) FROM pg_type WHERE typnamespace = 'pageviews'::regnamespace;
 SELECT rolname FROM pg_roles WHERE rolname LIKE 'pageviews%' ORDER BY 1;
 CREATE EXTENSION pageviews;
 DROP EXTENSION pageviews;

@@ -16,7 +16,8 @@ WHERE c.relnamespace = 'pageviews'::regnamespace AND x.grantee = 0;
 SELECT p.oid::regprocedure AS open_function FROM pg_proc AS p
 WHERE p.pronamespace = 'pageviews'::regnamespace AND has_function_privilege('regress_pageviews_nobody', p.oid, 'EXECUTE');
 SELECT t.oid::regtype AS open_type FROM pg_type AS t
-WHERE t.typnamespace = 'pageviews'::regnamespace AND t.typtype = 'e' AND has_type_privilege('regress_pageviews_nobody', t.oid, 'USAGE');
+WHERE t.typnamespace = 'pageviews'::regnamespace AND (t.typtype = 'e' OR EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+	AND has_type_privilege('regress_pageviews_nobody', t.oid, 'USAGE');
 SELECT has_schema_privilege('regress_pageviews_nobody', 'pageviews', 'USAGE') AS usage,
 	   has_schema_privilege('regress_pageviews_nobody', 'pageviews', 'CREATE') AS "create";
 
@@ -46,6 +47,13 @@ SELECT p.proname,
 	   has_function_privilege('pageviews_collector', p.oid, 'EXECUTE') AS collector
 FROM pg_proc AS p WHERE p.pronamespace = 'pageviews'::regnamespace
 ORDER BY 1, p.pronargs;
+SELECT has_type_privilege('pageviews_reader', t.oid, 'USAGE') AS reader,
+	   has_type_privilege('pageviews_site_reader', t.oid, 'USAGE') AS site_reader,
+	   has_type_privilege('pageviews_collector', t.oid, 'USAGE') AS collector,
+	   string_agg(t.typname, ' ' ORDER BY t.typname) AS types
+FROM pg_type AS t LEFT JOIN pg_class AS c ON c.oid = t.typrelid
+WHERE t.typnamespace = 'pageviews'::regnamespace AND (t.typtype = 'e' OR c.relkind = 'c')
+GROUP BY 1, 2, 3;
 
 -- Somebody without a role sees nothing.
 SET ROLE regress_pageviews_nobody;
@@ -64,6 +72,25 @@ SELECT count(*) FROM pageviews.worker_stats;
 SELECT count(*) FROM pageviews.pages();
 SELECT count(*) FROM pageviews.timeline('2024-01-01', '2024-01-08');
 SELECT count(*) FROM pageviews.session_views('00000000-0000-4000-8000-000000000001');
+-- Each report in a view of her own, its columns and its rows as a whole.
+DO $$
+DECLARE
+	report name;
+BEGIN
+	FOR report IN
+		SELECT p.proname FROM pg_proc AS p
+		WHERE p.pronamespace = 'pageviews'::regnamespace AND obj_description(p.oid, 'pg_proc') LIKE 'report%'
+	LOOP
+		EXECUTE format('CREATE TEMP VIEW my_%1$s AS SELECT r.*, r AS whole FROM pageviews.%1$I(%2$s) AS r', report,
+					   CASE report WHEN 'session_views' THEN '''00000000-0000-4000-8000-000000000001''' WHEN 'funnel' THEN 'steps => ''{/}''' ELSE '' END);
+		EXECUTE format('SELECT FROM my_%s', report);
+	END LOOP;
+END
+$$;
+SELECT count(*) FROM my_pages;
+SELECT step, (whole).visitors FROM my_funnel;
+SELECT count(*) AS views_of_reports FROM pg_class AS c WHERE c.relnamespace = pg_my_temp_schema() AND c.relkind = 'v';
+DISCARD TEMP;
 SELECT pageviews.session_id('no cookie of ours');
 SELECT * FROM pageviews.cookie_keys;
 SELECT * FROM pageviews.load_cookie_keys();

@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # What is wrong with an extension's script when somebody planted objects before
 # it runs, or calls what it made with a search_path of his own: pgspot's rules,
-# and a few more.  (The tool itself is no Debian package.)
+# and a few more.  (The tool itself is no Debian package.)  And what has no COMMENT.
 #
 #	tools/lint_sql.pl FILE.sql FILE.control ...
 #	tools/lint_sql.pl --self-check
@@ -194,6 +194,39 @@ sub check_statement
 	}
 }
 
+# Every object has its COMMENT, and so has every column of a type.  A report is what
+# says so in its own, or takes a period that may be left out; it returns rows of a
+# type of the script, because the columns of RETURNS TABLE cannot have any.
+sub check_comments
+{
+	my (@statements) = @_;
+	my (%said, %types);
+
+	for my $s (@statements)
+	{
+		$said{ uc $1 }{ lc $2 } .= $3 if $s->{raw} =~ /^\s*COMMENT\s+ON\s+(\w+)\s+([\w.]+).*?\bIS\s+'(.+)'\s*;?\s*$/is;
+		$types{ lc $1 } = $2 if $s->{text} =~ /^\s*CREATE\s+TYPE\s+([\w.]+)\s+AS\s*\((.*)\)\s*$/is;
+	}
+	for my $s (@statements)
+	{
+		next unless $s->{text} =~ /^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(FUNCTION|TABLE|VIEW|TYPE)\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w.]+)(.*)/is;
+		my ($kind, $object, $rest) = (uc $1, lc $2, $3);
+		my $comment = $said{$kind}{$object} // '';
+
+		report($s, 'no comment', "$kind $object") if $comment eq '';
+		if ($kind eq 'TYPE' && defined $types{$object})
+		{
+			for my $column (map { lc } $types{$object} =~ /(?:^|,)\s*($name)\s+$name/gi)
+			{
+				report($s, 'no comment', "COLUMN $object.$column") unless $said{COLUMN}{"$object.$column"};
+			}
+		}
+		next unless $kind eq 'FUNCTION' && ($comment =~ /^report\b/ || $rest =~ /\bsince\s+timestamptz\s+DEFAULT\b/i);
+		report($s, 'columns of a report', "$object() returns no rows of a type")
+		  unless $rest =~ /\bRETURNS\s+SETOF\s+([\w.]+)/i && defined $types{ lc $1 };
+	}
+}
+
 # What the statements together must say.
 sub check_script
 {
@@ -205,6 +238,7 @@ sub check_script
 		next unless $s->{text} =~ /^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(FUNCTION|TABLE|VIEW|TYPE)\s+(?:IF\s+NOT\s+EXISTS\s+)?([\w.]+)/i;
 		report($s, 'open to PUBLIC', "$1 $2: no REVOKE ALL ... FROM PUBLIC") unless $revoked =~ /(?<![\w.])\Q$2\E(?![\w.])/;
 	}
+	check_comments(@statements);
 	report({ line => 1 }, 'psql can run it', 'no \echo ... \quit') unless $script =~ /^\\echo .*\\quit$/m;
 }
 
@@ -250,8 +284,19 @@ CREATE FUNCTION x.p() RETURNS void LANGUAGE plpgsql VOLATILE SET search_path = p
 AS $$ BEGIN EXECUTE format('SELECT %L', 'a; b' || 'c'); END $$;
 CREATE VIEW x.v WITH (security_invoker = true) AS SELECT t.a FROM x.t AS t;
 CREATE POLICY o ON x.t USING (a OPERATOR(pg_catalog.=) ANY ((SELECT x.list())::integer[]));
+CREATE TYPE x.l AS (a integer, b numeric(10, 2), c text[]);
+CREATE FUNCTION x.l(since timestamptz DEFAULT pg_catalog.now()) RETURNS SETOF x.l LANGUAGE c STABLE AS 'l';
 REVOKE ALL ON x.t, x.v FROM PUBLIC;
-REVOKE ALL ON FUNCTION x.f(integer), x.r(integer), x.q(), x.p() FROM PUBLIC;
+REVOKE ALL ON TYPE x.l FROM PUBLIC;
+REVOKE ALL ON FUNCTION x.f(integer), x.r(integer), x.q(), x.p(), x.l(timestamptz) FROM PUBLIC;
+COMMENT ON TABLE x.t IS 'not''s';
+COMMENT ON VIEW x.v IS 'v';
+COMMENT ON TYPE x.l IS 'l';
+COMMENT ON COLUMN x.l.a IS 'a'; COMMENT ON COLUMN x.l.b IS 'b'; COMMENT ON COLUMN x.l.c IS 'c';
+COMMENT ON FUNCTION x.f(integer) IS 'f'; COMMENT ON FUNCTION x.r(integer) IS 'r'; COMMENT ON FUNCTION x.q() IS 'q'; COMMENT ON FUNCTION x.p() IS 'p';
+COMMENT ON FUNCTION x.l(timestamptz) IS 'report: l';
+-- Of what is planted.
+COMMENT ON FUNCTION x.g() IS 'g'; COMMENT ON TABLE x.u IS 'u'; COMMENT ON VIEW x.w IS 'w'; COMMENT ON TYPE x.e IS 'e';
 SQL
 
 my $function = 'REVOKE ALL ON FUNCTION x.g() FROM PUBLIC; CREATE FUNCTION x.g() RETURNS integer ';
@@ -274,7 +319,7 @@ my @planted = (
 	[ 'replaces what is there', "REVOKE ALL ON FUNCTION x.g() FROM PUBLIC; CREATE OR REPLACE FUNCTION x.g() RETURNS integer LANGUAGE c STABLE AS 'g'" ],
 	[ 'takes what is there', 'REVOKE ALL ON x.u FROM PUBLIC; CREATE TABLE IF NOT EXISTS x.u (a integer)' ],
 	[ 'takes what is there', 'CREATE SCHEMA IF NOT EXISTS x' ],
-	[ 'unqualified object', 'REVOKE ALL ON u FROM PUBLIC; CREATE TABLE u (a integer)' ],
+	[ 'unqualified object', 'REVOKE ALL ON u FROM PUBLIC; COMMENT ON TABLE u IS \'u\'; CREATE TABLE u (a integer)' ],
 	[ 'unqualified object', 'CREATE INDEX i ON t (a)' ],
 	[ 'unqualified object', 'CREATE POLICY q ON t USING (true)' ],
 	[ 'unqualified object', "COMMENT ON TABLE t IS 'x'" ],
@@ -284,6 +329,13 @@ my @planted = (
 	[ 'unqualified function', "SELECT pg_extension_config_dump('x.t', '')" ],
 	[ 'unqualified relation', 'DO $$ BEGIN PERFORM FROM pg_class; END $$' ],
 	[ 'view lends rights', 'REVOKE ALL ON x.w FROM PUBLIC; CREATE VIEW x.w AS SELECT t.a FROM x.t AS t' ],
+	[ 'no comment', "REVOKE ALL ON FUNCTION x.h() FROM PUBLIC; CREATE FUNCTION x.h() RETURNS integer LANGUAGE c STABLE AS 'h'" ],
+	[ 'no comment', "REVOKE ALL ON x.h FROM PUBLIC; COMMENT ON TABLE x.h IS ''; CREATE TABLE x.h (a integer)" ],
+	[ 'no comment', 'REVOKE ALL ON x.h FROM PUBLIC; CREATE VIEW x.h WITH (security_invoker = true) AS SELECT t.a FROM x.t AS t' ],
+	[ 'no comment', "REVOKE ALL ON TYPE x.h FROM PUBLIC; COMMENT ON TABLE x.h IS 'h'; CREATE TYPE x.h AS ENUM ('a')" ],
+	[ 'no comment', "REVOKE ALL ON TYPE x.h FROM PUBLIC; COMMENT ON TYPE x.h IS 'h'; COMMENT ON COLUMN x.h.a IS 'a'; CREATE TYPE x.h AS (a integer, b integer)" ],
+	[ 'columns of a report', "REVOKE ALL ON FUNCTION x.h() FROM PUBLIC; COMMENT ON FUNCTION x.h() IS 'report: h'; CREATE FUNCTION x.h() RETURNS TABLE (a integer) LANGUAGE c STABLE AS 'h'" ],
+	[ 'columns of a report', "$function LANGUAGE c STABLE AS 'g'" =~ s/x\.g\(\) RETURNS integer/x.g(since timestamptz DEFAULT pg_catalog.now()) RETURNS SETOF x.t/r ],
 	[ 'settings', 'SET search_path = public' ],
 	[ 'settings', "SELECT pg_catalog.set_config('search_path', '', true)" ],
 	[ 'extschema', "DO \$\$ BEGIN EXECUTE pg_catalog.format('DROP TABLE \@extschema\@.t'); END \$\$" ],

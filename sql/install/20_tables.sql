@@ -159,6 +159,7 @@ SELECT pg_catalog.pg_extension_config_dump('pageviews.site_readers', '');
 
 REVOKE ALL ON pageviews.sessions, pageviews.views, pageviews.rejected, pageviews.cookie_keys, pageviews.site_readers FROM PUBLIC;
 REVOKE ALL ON TYPE pageviews.navigation, pageviews.end_reason FROM PUBLIC;
+GRANT USAGE ON TYPE pageviews.navigation, pageviews.end_reason TO pageviews_reader, pageviews_site_reader;
 GRANT SELECT ON pageviews.sessions, pageviews.views, pageviews.rejected TO pageviews_reader, pageviews_site_reader;
 GRANT SELECT, INSERT, UPDATE (robot) ON pageviews.sessions TO pageviews_collector;
 GRANT SELECT, INSERT, UPDATE ON pageviews.views TO pageviews_collector;

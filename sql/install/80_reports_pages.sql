@@ -3,7 +3,8 @@
 --
 -- All reports take (since, until, site, filters), half-open: since <= started_at <
 -- until, and then what is their own.  They leave robots out, run with the rights of
--- their caller, and count views and visits where they begin.
+-- their caller, and count views and visits where they begin.  Each returns rows of
+-- a type of its own, pageviews.<report>_row, because columns of a type can have comments.
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION pageviews.figures(
@@ -26,15 +27,46 @@ END;
 COMMENT ON FUNCTION pageviews.figures(timestamptz[], text, jsonb) IS
 	'the totals from each bound to the next, rates not rounded: what pageviews.summary() compares and pageviews.timeline() shows';
 
+CREATE TYPE pageviews.summary_row AS (
+	views bigint, visitors bigint, visits bigint, bounce_rate numeric, views_per_visit numeric, engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint,
+	views_before bigint, visitors_before bigint, visits_before bigint, bounce_rate_before numeric, views_per_visit_before numeric, engagement_total_ms_before bigint, engagement_mean_ms_before bigint, engagement_median_ms_before bigint, engagement_p90_ms_before bigint,
+	views_change numeric, visitors_change numeric, visits_change numeric, bounce_rate_change numeric, views_per_visit_change numeric, engagement_total_ms_change numeric, engagement_mean_ms_change numeric, engagement_median_ms_change numeric, engagement_p90_ms_change numeric
+);
+COMMENT ON TYPE pageviews.summary_row IS 'a row of pageviews.summary(): the totals of a period, of the one before it (_before), and how much they changed (_change)';
+COMMENT ON COLUMN pageviews.summary_row.views IS 'views that began in the period';
+COMMENT ON COLUMN pageviews.summary_row.visitors IS 'distinct sessions of these views; more than some two thousand are estimated, with a standard error of 0.8 %';
+COMMENT ON COLUMN pageviews.summary_row.visits IS 'visits that began in the period';
+COMMENT ON COLUMN pageviews.summary_row.bounce_rate IS 'bounces (visits of one view with less engagement than pageviews.bounce_engagement) a visit, from 0 to 1; NULL if no visit began';
+COMMENT ON COLUMN pageviews.summary_row.views_per_visit IS 'mean number of views of these visits; NULL if no visit began';
+COMMENT ON COLUMN pageviews.summary_row.engagement_total_ms IS 'engagement of these views together: milliseconds in which their pages were visible';
+COMMENT ON COLUMN pageviews.summary_row.engagement_mean_ms IS 'mean engagement of a view, milliseconds; NULL if no view began';
+COMMENT ON COLUMN pageviews.summary_row.engagement_median_ms IS 'median of the engagement of a view, milliseconds, within 2 %; NULL if no view began';
+COMMENT ON COLUMN pageviews.summary_row.engagement_p90_ms IS 'engagement that one view in ten exceeds (90th percentile), milliseconds, within 2 %; NULL if no view began';
+COMMENT ON COLUMN pageviews.summary_row.views_before IS 'views of the period of the same length before';
+COMMENT ON COLUMN pageviews.summary_row.visitors_before IS 'visitors of the period of the same length before';
+COMMENT ON COLUMN pageviews.summary_row.visits_before IS 'visits of the period of the same length before';
+COMMENT ON COLUMN pageviews.summary_row.bounce_rate_before IS 'bounce_rate of the period of the same length before; NULL as there';
+COMMENT ON COLUMN pageviews.summary_row.views_per_visit_before IS 'views_per_visit of the period of the same length before; NULL as there';
+COMMENT ON COLUMN pageviews.summary_row.engagement_total_ms_before IS 'engagement_total_ms of the period of the same length before';
+COMMENT ON COLUMN pageviews.summary_row.engagement_mean_ms_before IS 'engagement_mean_ms of the period of the same length before; NULL as there';
+COMMENT ON COLUMN pageviews.summary_row.engagement_median_ms_before IS 'engagement_median_ms of the period of the same length before; NULL as there';
+COMMENT ON COLUMN pageviews.summary_row.engagement_p90_ms_before IS 'engagement_p90_ms of the period of the same length before; NULL as there';
+COMMENT ON COLUMN pageviews.summary_row.views_change IS 'change of views as a part of views_before: 0.25 is a quarter more; NULL if that is 0';
+COMMENT ON COLUMN pageviews.summary_row.visitors_change IS 'change of visitors as a part of visitors_before: 0.25 is a quarter more; NULL if that is 0';
+COMMENT ON COLUMN pageviews.summary_row.visits_change IS 'change of visits as a part of visits_before: 0.25 is a quarter more; NULL if that is 0';
+COMMENT ON COLUMN pageviews.summary_row.bounce_rate_change IS 'change of bounce_rate as a part of bounce_rate_before: 0.25 is a quarter more; NULL if that is 0 or one of the two is NULL';
+COMMENT ON COLUMN pageviews.summary_row.views_per_visit_change IS 'change of views_per_visit as a part of views_per_visit_before: 0.25 is a quarter more; NULL if that is 0 or one of the two is NULL';
+COMMENT ON COLUMN pageviews.summary_row.engagement_total_ms_change IS 'change of engagement_total_ms as a part of engagement_total_ms_before: 0.25 is a quarter more; NULL if that is 0';
+COMMENT ON COLUMN pageviews.summary_row.engagement_mean_ms_change IS 'change of engagement_mean_ms as a part of engagement_mean_ms_before: 0.25 is a quarter more; NULL if that is 0 or one of the two is NULL';
+COMMENT ON COLUMN pageviews.summary_row.engagement_median_ms_change IS 'change of engagement_median_ms as a part of engagement_median_ms_before: 0.25 is a quarter more; NULL if that is 0 or one of the two is NULL';
+COMMENT ON COLUMN pageviews.summary_row.engagement_p90_ms_change IS 'change of engagement_p90_ms as a part of engagement_p90_ms_before: 0.25 is a quarter more; NULL if that is 0 or one of the two is NULL';
+
 CREATE FUNCTION pageviews.summary(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
-RETURNS TABLE (
-	views bigint, visitors bigint, visits bigint, bounce_rate numeric, views_per_visit numeric, engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint,
-	views_before bigint, visitors_before bigint, visits_before bigint, bounce_rate_before numeric, views_per_visit_before numeric, engagement_total_ms_before bigint, engagement_mean_ms_before bigint, engagement_median_ms_before bigint, engagement_p90_ms_before bigint,
-	views_change numeric, visitors_change numeric, visits_change numeric, bounce_rate_change numeric, views_per_visit_change numeric, engagement_total_ms_change numeric, engagement_mean_ms_change numeric, engagement_median_ms_change numeric, engagement_p90_ms_change numeric)
+RETURNS SETOF pageviews.summary_row
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH f AS MATERIALIZED (
@@ -59,7 +91,7 @@ BEGIN ATOMIC
 	WHERE n.bucket = 2 AND b.bucket = 1;
 END;
 COMMENT ON FUNCTION pageviews.summary(timestamptz, timestamptz, text, jsonb) IS
-	'report, one row: views, visitors (distinct sessions), visits, bounce_rate (bounces a visit, 0 to 1), views_per_visit, and engagement of a view; the same of the period of the same length before it (_before), and by which part of that each changed (_change: 0.25 is a quarter more)';
+	'report: the totals of a period, and of the period of the same length before it; one row';
 
 CREATE FUNCTION pageviews.bucket_starts(since timestamptz, until timestamptz, bucket interval, zone text)
 RETURNS timestamptz[]
@@ -102,15 +134,27 @@ END
 $$;
 COMMENT ON FUNCTION pageviews.bucket_starts(timestamptz, timestamptz, interval, text) IS 'when each bucket of a timeline begins, in a time zone';
 
+CREATE TYPE pageviews.timeline_row AS (
+	bucket timestamptz, views bigint, visitors bigint, visits bigint,
+	engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint
+);
+COMMENT ON TYPE pageviews.timeline_row IS 'a row of pageviews.timeline(): a bucket of time and its totals';
+COMMENT ON COLUMN pageviews.timeline_row.bucket IS 'when the bucket begins; the first may begin before the period, and counts what is in it';
+COMMENT ON COLUMN pageviews.timeline_row.views IS 'views that began in it';
+COMMENT ON COLUMN pageviews.timeline_row.visitors IS 'distinct sessions of these views; more than some two thousand are estimated, with a standard error of 0.8 %';
+COMMENT ON COLUMN pageviews.timeline_row.visits IS 'visits that began in it';
+COMMENT ON COLUMN pageviews.timeline_row.engagement_total_ms IS 'engagement of these views together: milliseconds in which their pages were visible';
+COMMENT ON COLUMN pageviews.timeline_row.engagement_mean_ms IS 'mean engagement of a view, milliseconds; NULL if no view began';
+COMMENT ON COLUMN pageviews.timeline_row.engagement_median_ms IS 'median of the engagement of a view, milliseconds, within 2 %; NULL if no view began';
+COMMENT ON COLUMN pageviews.timeline_row.engagement_p90_ms IS 'engagement that one view in ten exceeds (90th percentile), milliseconds, within 2 %; NULL if no view began';
+
 CREATE FUNCTION pageviews.timeline(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
 	bucket interval DEFAULT '1 day')
-RETURNS TABLE (
-	bucket timestamptz, views bigint, visitors bigint, visits bigint,
-	engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint)
+RETURNS SETOF pageviews.timeline_row
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT b.starts[f.bucket], f.views, f.visitors, f.visits, f.engagement_total_ms, f.engagement_mean_ms, f.engagement_median_ms, f.engagement_p90_ms
@@ -121,17 +165,31 @@ BEGIN ATOMIC
 	ORDER BY f.bucket;
 END;
 COMMENT ON FUNCTION pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval) IS
-	'report: views, visitors (distinct sessions), visits that began and engagement of a view for each bucket of time, also for those without a view; days and longer are those of the site''s time zone (pageviews.sites), else of whoever asks';
+	'report: totals over time, a row for each bucket, empty ones too; buckets of days and longer are those of the site''s time zone (pageviews.sites), else of whoever asks';
+
+CREATE TYPE pageviews.pages_row AS (
+	path text, views bigint, visitors bigint,
+	engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint,
+	exits bigint, visits bigint, entries bigint
+);
+COMMENT ON TYPE pageviews.pages_row IS 'a row of pageviews.pages(): a path and its views';
+COMMENT ON COLUMN pageviews.pages_row.path IS 'path of the page; of all sites together, unless one was asked for';
+COMMENT ON COLUMN pageviews.pages_row.views IS 'views of it that began in the period';
+COMMENT ON COLUMN pageviews.pages_row.visitors IS 'distinct sessions of these views; more than some two thousand are estimated, with a standard error of 0.8 %';
+COMMENT ON COLUMN pageviews.pages_row.engagement_total_ms IS 'engagement of these views together: milliseconds in which their pages were visible';
+COMMENT ON COLUMN pageviews.pages_row.engagement_mean_ms IS 'mean engagement of a view, milliseconds';
+COMMENT ON COLUMN pageviews.pages_row.engagement_median_ms IS 'median of the engagement of a view, milliseconds, within 2 %';
+COMMENT ON COLUMN pageviews.pages_row.engagement_p90_ms IS 'engagement that one view in ten exceeds (90th percentile), milliseconds, within 2 %';
+COMMENT ON COLUMN pageviews.pages_row.exits IS 'how many of these views were the last of their visit';
+COMMENT ON COLUMN pageviews.pages_row.visits IS 'visits that came to it, each counted once, when they first did';
+COMMENT ON COLUMN pageviews.pages_row.entries IS 'how many of these views were the first of their visit';
 
 CREATE FUNCTION pageviews.pages(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
-RETURNS TABLE (
-	path text, views bigint, visitors bigint,
-	engagement_total_ms bigint, engagement_mean_ms bigint, engagement_median_ms bigint, engagement_p90_ms bigint,
-	exits bigint, visits bigint, entries bigint)
+RETURNS SETOF pageviews.pages_row
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT c.value[1], c.views, c.visitors,
@@ -141,15 +199,27 @@ BEGIN ATOMIC
 	ORDER BY c.views DESC, c.value[1];
 END;
 COMMENT ON FUNCTION pageviews.pages(timestamptz, timestamptz, text, jsonb) IS
-	'report: for each path its views, visitors (distinct sessions), engagement of a view, exits (views that were the last of their visit), visits (that came to it) and entries (views that were the first of their visit)';
+	'report: by path, the most views first';
+
+CREATE TYPE pageviews.entry_pages_row AS (
+	path text, visits bigint, visitors bigint, bounces bigint, bounce_rate numeric, views bigint, views_per_visit numeric, engagement_mean_ms bigint
+);
+COMMENT ON TYPE pageviews.entry_pages_row IS 'a row of pageviews.entry_pages(): a path and the visits that began with it';
+COMMENT ON COLUMN pageviews.entry_pages_row.path IS 'path of the first page; of all sites together, unless one was asked for';
+COMMENT ON COLUMN pageviews.entry_pages_row.visits IS 'visits that began with this page in the period';
+COMMENT ON COLUMN pageviews.entry_pages_row.visitors IS 'sessions that made these visits, each counted once; more than some two thousand are estimated, with a standard error of 0.8 %';
+COMMENT ON COLUMN pageviews.entry_pages_row.bounces IS 'how many of these visits were one view with less engagement than pageviews.bounce_engagement';
+COMMENT ON COLUMN pageviews.entry_pages_row.bounce_rate IS 'bounces a visit, from 0 to 1';
+COMMENT ON COLUMN pageviews.entry_pages_row.views IS 'views of these visits, wherever they went';
+COMMENT ON COLUMN pageviews.entry_pages_row.views_per_visit IS 'mean number of views of these visits';
+COMMENT ON COLUMN pageviews.entry_pages_row.engagement_mean_ms IS 'mean engagement of a whole visit, milliseconds';
 
 CREATE FUNCTION pageviews.entry_pages(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
-RETURNS TABLE (
-	path text, visits bigint, visitors bigint, bounces bigint, bounce_rate numeric, views bigint, views_per_visit numeric, engagement_mean_ms bigint)
+RETURNS SETOF pageviews.entry_pages_row
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT c.value[1], c.visits, c.visitors, c.bounces,
@@ -161,15 +231,23 @@ BEGIN ATOMIC
 	ORDER BY c.visits DESC, c.value[1];
 END;
 COMMENT ON FUNCTION pageviews.entry_pages(timestamptz, timestamptz, text, jsonb) IS
-	'report: for each path the visits that began with it: visits, visitors (distinct sessions), bounces, bounce_rate (0 to 1), views of these visits, views_per_visit, and the mean engagement of a visit';
+	'report: visits by the page that they began with, the most visits first';
+
+CREATE TYPE pageviews.exit_pages_row AS (
+	path text, exits bigint, views bigint, exit_rate numeric
+);
+COMMENT ON TYPE pageviews.exit_pages_row IS 'a row of pageviews.exit_pages(): a path and how often visits ended with it';
+COMMENT ON COLUMN pageviews.exit_pages_row.path IS 'path of the last page; of all sites together, unless one was asked for';
+COMMENT ON COLUMN pageviews.exit_pages_row.exits IS 'views of it that began in the period and were the last of their visit';
+COMMENT ON COLUMN pageviews.exit_pages_row.views IS 'all views of it that began in the period';
+COMMENT ON COLUMN pageviews.exit_pages_row.exit_rate IS 'exits a view, from 0 to 1';
 
 CREATE FUNCTION pageviews.exit_pages(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
-RETURNS TABLE (
-	path text, exits bigint, views bigint, exit_rate numeric)
+RETURNS SETOF pageviews.exit_pages_row
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT c.value[1], c.exits, c.views, round(c.exits::numeric / c.views, 4)
@@ -178,8 +256,22 @@ BEGIN ATOMIC
 	ORDER BY c.exits DESC, c.value[1];
 END;
 COMMENT ON FUNCTION pageviews.exit_pages(timestamptz, timestamptz, text, jsonb) IS
-	'report: for each path its exits (views that were the last of their visit), its views, and exit_rate (exits a view, 0 to 1)';
+	'report: how often visits ended with a page, the most exits first';
 
+REVOKE ALL ON TYPE
+	pageviews.summary_row,
+	pageviews.timeline_row,
+	pageviews.pages_row,
+	pageviews.entry_pages_row,
+	pageviews.exit_pages_row
+FROM PUBLIC;
+GRANT USAGE ON TYPE
+	pageviews.summary_row,
+	pageviews.timeline_row,
+	pageviews.pages_row,
+	pageviews.entry_pages_row,
+	pageviews.exit_pages_row
+TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION
 	pageviews.figures(timestamptz[], text, jsonb),
 	pageviews.summary(timestamptz, timestamptz, text, jsonb),

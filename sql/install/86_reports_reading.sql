@@ -18,14 +18,22 @@ AS 'MODULE_PATHNAME', 'pageviews_scroll_counts';
 COMMENT ON FUNCTION pageviews.scroll_counts(timestamptz, timestamptz, text, jsonb, text) IS
 	'how many views (of the paths like a pattern) saw 0, 1 ... 100 per cent of the page: what pageviews.scroll_depth() reports';
 
+CREATE TYPE pageviews.engagement_histogram_row AS (
+	from_ms bigint, to_ms bigint, views bigint, share numeric
+);
+COMMENT ON TYPE pageviews.engagement_histogram_row IS 'a row of pageviews.engagement_histogram(): a range of engagement and the views in it';
+COMMENT ON COLUMN pageviews.engagement_histogram_row.from_ms IS 'shortest engagement of the range, milliseconds';
+COMMENT ON COLUMN pageviews.engagement_histogram_row.to_ms IS 'where the next range begins, milliseconds; NULL: no limit';
+COMMENT ON COLUMN pageviews.engagement_histogram_row.views IS 'views that began in the period and had an engagement of at least from_ms and less than to_ms';
+COMMENT ON COLUMN pageviews.engagement_histogram_row.share IS 'these as a part of the views of all ranges, from 0 to 1; NULL if there is none';
+
 CREATE FUNCTION pageviews.engagement_histogram(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
 	path text DEFAULT NULL)
-RETURNS TABLE (
-	from_ms bigint, to_ms bigint, views bigint, share numeric)
+RETURNS SETOF pageviews.engagement_histogram_row
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH e AS MATERIALIZED (
@@ -41,7 +49,15 @@ BEGIN ATOMIC
 	ORDER BY s.number;
 END;
 COMMENT ON FUNCTION pageviews.engagement_histogram(timestamptz, timestamptz, text, jsonb, text) IS
-	'report: how many views (of the paths like a pattern, where a star is any text) had an engagement of at least from_ms and less than to_ms, NULL for no limit, and which share of all (0 to 1)';
+	'report: how long people read; path is a pattern of paths, where a star is any text, NULL for all';
+
+CREATE TYPE pageviews.scroll_depth_row AS (
+	depth integer, views bigint, share numeric
+);
+COMMENT ON TYPE pageviews.scroll_depth_row IS 'a row of pageviews.scroll_depth(): a part of the page and the views that saw so much of it';
+COMMENT ON COLUMN pageviews.scroll_depth_row.depth IS 'per cent of the page: 0, 10 ... 100';
+COMMENT ON COLUMN pageviews.scroll_depth_row.views IS 'views that began in the period and saw at least so much; views of which it is not known are left out';
+COMMENT ON COLUMN pageviews.scroll_depth_row.share IS 'these as a part of the views of which it is known, from 0 to 1; NULL if there is none';
 
 CREATE FUNCTION pageviews.scroll_depth(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
@@ -49,8 +65,7 @@ CREATE FUNCTION pageviews.scroll_depth(
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
 	path text DEFAULT NULL)
-RETURNS TABLE (
-	depth integer, views bigint, share numeric)
+RETURNS SETOF pageviews.scroll_depth_row
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	WITH g AS MATERIALIZED (
@@ -66,8 +81,16 @@ BEGIN ATOMIC
 	ORDER BY s.depth;
 END;
 COMMENT ON FUNCTION pageviews.scroll_depth(timestamptz, timestamptz, text, jsonb, text) IS
-	'report: how many views (of the paths like a pattern, where a star is any text) saw at least this per cent of the page, and which share of those of which it is known (0 to 1)';
+	'report: how far people read; path is a pattern of paths, where a star is any text, NULL for all';
 
+REVOKE ALL ON TYPE
+	pageviews.engagement_histogram_row,
+	pageviews.scroll_depth_row
+FROM PUBLIC;
+GRANT USAGE ON TYPE
+	pageviews.engagement_histogram_row,
+	pageviews.scroll_depth_row
+TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION
 	pageviews.engagement_counts(timestamptz, timestamptz, text, jsonb, text, bigint[]),
 	pageviews.scroll_counts(timestamptz, timestamptz, text, jsonb, text),

@@ -26,13 +26,23 @@ END;
 COMMENT ON FUNCTION pageviews.chosen_events(timestamptz, timestamptz, text, jsonb) IS
 	'the events of people in a period that the filters choose: by the page on which they happened, their own properties, their browser, and the origin of the visit that their view is part of';
 
+CREATE TYPE pageviews.events_row AS (
+	event text, events bigint, visitors bigint, events_per_visitor numeric, first_at timestamptz, last_at timestamptz
+);
+COMMENT ON TYPE pageviews.events_row IS 'a row of pageviews.events(): a name of an event and how often it happened';
+COMMENT ON COLUMN pageviews.events_row.event IS 'name of the event, as the application calls it';
+COMMENT ON COLUMN pageviews.events_row.events IS 'how often it happened in the period';
+COMMENT ON COLUMN pageviews.events_row.visitors IS 'distinct sessions in which it did';
+COMMENT ON COLUMN pageviews.events_row.events_per_visitor IS 'mean number of times that it happened in one of these';
+COMMENT ON COLUMN pageviews.events_row.first_at IS 'when it happened first in the period';
+COMMENT ON COLUMN pageviews.events_row.last_at IS 'when it happened last in the period';
+
 CREATE FUNCTION pageviews.events(
 	since timestamptz DEFAULT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.-) interval '30 days',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
-RETURNS TABLE (
-	event text, events bigint, visitors bigint, events_per_visitor numeric, first_at timestamptz, last_at timestamptz)
+RETURNS SETOF pageviews.events_row
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT e.name, count(*), count(DISTINCT e.session_id),
@@ -43,7 +53,7 @@ BEGIN ATOMIC
 	ORDER BY 2 DESC, 1;
 END;
 COMMENT ON FUNCTION pageviews.events(timestamptz, timestamptz, text, jsonb) IS
-	'report: for each name of an event how often it happened (events), to how many visitors (distinct sessions), how often to one of these, and when first and last';
+	'report: by name of an event, the most frequent first';
 
 CREATE VIEW pageviews.export_events WITH (security_invoker = true) AS
 	SELECT e.event_id,
@@ -84,6 +94,8 @@ COMMENT ON COLUMN pageviews.export_events.robot IS 'whether it was recognised as
 
 REVOKE ALL ON pageviews.export_events FROM PUBLIC;
 GRANT SELECT ON pageviews.export_events TO pageviews_reader, pageviews_site_reader;
+REVOKE ALL ON TYPE pageviews.events_row FROM PUBLIC;
+GRANT USAGE ON TYPE pageviews.events_row TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION
 	pageviews.chosen_events(timestamptz, timestamptz, text, jsonb),
 	pageviews.events(timestamptz, timestamptz, text, jsonb)

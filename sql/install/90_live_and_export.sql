@@ -2,14 +2,25 @@
 -- What happens now, in one row; and everything flat, for COPY and other tools
 -- ---------------------------------------------------------------------------
 
+CREATE TYPE pageviews.live_summary_row AS (
+	visitors_now bigint, views_now bigint, visible_now bigint, focused_now bigint,
+	views bigint, visitors bigint, visits bigint
+);
+COMMENT ON TYPE pageviews.live_summary_row IS 'a row of pageviews.live_summary(): what is open now, and the totals of the period';
+COMMENT ON COLUMN pageviews.live_summary_row.visitors_now IS 'distinct sessions with a view that is open now';
+COMMENT ON COLUMN pageviews.live_summary_row.views_now IS 'views that are open now; those whose connection broke are left out';
+COMMENT ON COLUMN pageviews.live_summary_row.visible_now IS 'how many of these are visible, those with the focus included';
+COMMENT ON COLUMN pageviews.live_summary_row.focused_now IS 'how many of these have the focus';
+COMMENT ON COLUMN pageviews.live_summary_row.views IS 'views that began in the period';
+COMMENT ON COLUMN pageviews.live_summary_row.visitors IS 'distinct sessions of these views; more than some two thousand are estimated, with a standard error of 0.8 %';
+COMMENT ON COLUMN pageviews.live_summary_row.visits IS 'visits that began in the period';
+
 CREATE FUNCTION pageviews.live_summary(
 	since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '30 minutes',
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL)
-RETURNS TABLE (
-	visitors_now bigint, views_now bigint, visible_now bigint, focused_now bigint,
-	views bigint, visitors bigint, visits bigint)
+RETURNS SETOF pageviews.live_summary_row
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
 	SELECT l.visitors, l.views, l.visible, l.focused, f.views, f.visitors, f.visits
@@ -31,7 +42,7 @@ BEGIN ATOMIC
 			  AND pageviews.session_passes(live_summary.filters, s.country, s.device, s.browser, s.system, s.language)) AS l;
 END;
 COMMENT ON FUNCTION pageviews.live_summary(timestamptz, timestamptz, text, jsonb) IS
-	'report, one row: visitors (distinct sessions) and views that are open now, how many of these are visible and have the focus; and views, visitors and visits of the period, the last 30 minutes if not said otherwise';
+	'report: what is open now, and the totals of the period, the last 30 minutes if not said otherwise; one row; takes the filters page, country, device, browser, system and language only';
 
 CREATE VIEW pageviews.export_views WITH (security_invoker = true) AS
 	SELECT v.view_id,
@@ -131,5 +142,7 @@ COMMENT ON COLUMN pageviews.export_visits.language IS 'the language that it pref
 
 REVOKE ALL ON pageviews.export_views, pageviews.export_visits FROM PUBLIC;
 GRANT SELECT ON pageviews.export_views, pageviews.export_visits TO pageviews_reader, pageviews_site_reader;
+REVOKE ALL ON TYPE pageviews.live_summary_row FROM PUBLIC;
+GRANT USAGE ON TYPE pageviews.live_summary_row TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION pageviews.live_summary(timestamptz, timestamptz, text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pageviews.live_summary(timestamptz, timestamptz, text, jsonb) TO pageviews_reader, pageviews_site_reader;
