@@ -129,11 +129,13 @@ read_sessions(Choosing *choosing, TakeSession take)
 								  .before_until = DT_NOBEGIN,
 								  .after_until = DT_NOEND,
 								  .consumed = PG_INT64_MAX};
+	bool			   whole_visits;
 
 	choosing->timeout = visits_rules().timeout;
 	SPI_connect();
 	filters_check(query->filters, &choosing->origins, &choosing->sessions);
-	if (choosing->origins || choosing->take_visit != NULL)
+	whole_visits = choosing->origins || choosing->take_visit != NULL;
+	if (whole_visits)
 	{
 		history.since = moved(query->since, -HISTORY_REACH);
 		history.until = moved(query->until, HISTORY_REACH);
@@ -141,7 +143,7 @@ read_sessions(Choosing *choosing, TakeSession take)
 	history.origins = choosing->origins;
 	history.traits = choosing->sessions;
 	if (query->parted)
-		history.parts = choosing->origins ? PARTS_OF_VISITS : PARTS_OF_VIEWS;
+		history.parts = whole_visits ? PARTS_OF_VISITS : PARTS_OF_VIEWS;
 	history.mark = query->mark;
 	history.mark_context = choosing->context;
 	history.created = query->created || choosing->sessions;

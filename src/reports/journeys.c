@@ -68,7 +68,7 @@ typedef struct Way
 	uint32 page;
 	int64  visits;
 	int64  visitors;
-	int64  last_visitor; /* the number of the one that was counted last */
+	uint64 first_visitor;
 } Way;
 
 typedef struct WayEntry
@@ -89,6 +89,24 @@ typedef struct WayEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+/* That a visitor who was not its first went a way.  Most ways are gone once, and have none. */
+typedef struct Passage
+{
+	uint64 key; /* of visitor and way */
+	char   status;
+} Passage;
+
+#define SH_PREFIX		  passages
+#define SH_ELEMENT_TYPE	  Passage
+#define SH_KEY_TYPE		  uint64
+#define SH_KEY			  key
+#define SH_HASH_KEY(t, k) ((uint32) (k))
+#define SH_EQUAL(t, a, b) ((a) == (b))
+#define SH_SCOPE		  static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 typedef struct Journeys
 {
 	int			  depth;
@@ -101,19 +119,17 @@ typedef struct Journeys
 	Way			 *ways;
 	uint32		  way_count;
 	uint32		  way_capacity;
+	passages_hash *passages;
 	int64		  visits;
-
-	/* Visitors are numbered as they come; all visits of one come together. */
-	int64 visitor;
-	uint8 session[UUID_LEN];
 } Journeys;
 
 /* --- counting --------------------------------------------------------------------- */
 
-/* The number of a page, which is copied when it is new. */
+/* A MarkPath: the number of a page, which is copied when it is new. */
 static uint32
-get_page(Journeys *journeys, Span path)
+get_page(void *context, Span path)
 {
+	Journeys	 *journeys = context;
 	bool		  found;
 	PageEntry	 *entry = pages_insert(journeys->page_numbers, path, &found);
 	MemoryContext caller;
@@ -159,6 +175,32 @@ get_way(Journeys *journeys, uint32 parent, uint32 page)
 	return entry->way;
 }
 
+/*
+ * Who a session is.  Of a million two are told as one in one report of forty
+ * million: ids are random, and signed, so nobody chooses them.
+ */
+static uint64
+visitor_of(const uint8 *session)
+{
+	return hash_bytes_extended(session, UUID_LEN, 0);
+}
+
+static void
+count_visitor(Journeys *journeys, uint32 number, uint64 visitor)
+{
+	Way *way = &journeys->ways[number];
+	bool found = false;
+
+	if (way->visits == 0)
+		way->first_visitor = visitor;
+	else if (way->first_visitor == visitor)
+		found = true;
+	else
+		passages_insert(journeys->passages, hash_bytes_uint32_extended(number, visitor), &found);
+	way->visits++;
+	way->visitors += !found;
+}
+
 /* A TakeChosenVisit. */
 static void
 take_visit(void *context, const SessionViews *session, const SessionView *views, int count)
@@ -167,32 +209,18 @@ take_visit(void *context, const SessionViews *session, const SessionView *views,
 	uint32	  number = ROOT;
 	uint32	  before = NO_PAGE;
 	int		  found = 0;
-	Way		 *way;
 
 	CHECK_FOR_INTERRUPTS();
-	if (journeys->visitor == 0 || memcmp(journeys->session, session->session, UUID_LEN) != 0)
-	{
-		memcpy(journeys->session, session->session, UUID_LEN);
-		journeys->visitor++;
-	}
 	for (int i = 0; i < count && found < journeys->depth; i++)
 	{
-		uint32 page = get_page(journeys, views[i].path);
-
-		if (page == before)
+		if (views[i].mark == before)
 			continue;
-		number = get_way(journeys, number, page);
-		before = page;
+		before = views[i].mark;
+		number = get_way(journeys, number, before);
 		found++;
 	}
 	journeys->visits++;
-	way = &journeys->ways[number];
-	way->visits++;
-	if (way->last_visitor != journeys->visitor)
-	{
-		way->visitors++;
-		way->last_visitor = journeys->visitor;
-	}
+	count_visitor(journeys, number, visitor_of(session->session));
 }
 
 /* --- order ------------------------------------------------------------------------ */
@@ -406,7 +434,10 @@ pageviews_journeys(PG_FUNCTION_ARGS)
 	journeys.way_capacity = FIRST_CAPACITY;
 	journeys.ways = palloc0_array(Way, FIRST_CAPACITY);
 	journeys.way_count = ROOT + 1;
+	journeys.passages = passages_create(journeys.memory, FIRST_CAPACITY, NULL);
 	get_page(&journeys, (Span){"", 0});
+	query.mark = get_page;
+	query.parted = true;
 	chosen_read_visits(&query, take_visit, &journeys);
 	put_rows(&journeys, result);
 	MemoryContextSwitchTo(caller);
