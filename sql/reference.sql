@@ -163,7 +163,7 @@ SELECT pageviews.roll_up('2024-06-03 05:00');
 SELECT * FROM differences;
 SELECT pageviews.roll_up('2024-07-20');
 SELECT * FROM differences;
-SELECT rolled_until, days_until, weeks_until, months_until FROM pageviews.rollup_state;
+SELECT rolled_until, days_until, weeks_until, months_until, quarters_until FROM pageviews.rollup_state;
 
 -- Percentiles are within 3 %.
 SELECT bool_and(abs(p.engagement_median_ms - e.median) <= 0.03 * e.median + 1) AND bool_and(abs(p.engagement_p90_ms - e.p90) <= 0.03 * e.p90 + 1) AS near, count(*) > 100 AS many

@@ -10,7 +10,7 @@ INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engageme
 SELECT gen_random_uuid(), md5(n::text)::uuid, '2024-02-10'::timestamptz + n * interval '37 seconds', 7, (n::bigint * 7919 % 100003)::integer, 0, 0, 1, 'a.example', p
 FROM generate_series(1, 30000) AS n, unnest(CASE WHEN n % 20 = 0 THEN '{/all,/some}'::text[] ELSE '{/all}' END) AS p;
 SELECT pageviews.roll_up('2024-03-20');
-SELECT rolled_until, days_until, weeks_until, months_until, raw_since FROM pageviews.rollup_state;
+SELECT rolled_until, days_until, weeks_until, months_until, quarters_until, raw_since FROM pageviews.rollup_state;
 SELECT level, count(*) > 0 AS some FROM pageviews.rollups WHERE dimension = 1 GROUP BY level ORDER BY level;
 
 -- Some thousands of visitors are estimated, within 2 %; fewer are counted.
@@ -106,3 +106,32 @@ SELECT count(*) AS pages, bool_and(b = p) AS equal FROM pageviews.pages('2024-02
 DROP EXTENSION pageviews;
 DROP OWNED BY regress_pageviews_editor;
 DROP ROLE regress_pageviews_editor;
+
+-- Quarters of a year are made of their months, the one that the views begin in, too, and are read where they lie in a period.
+CREATE EXTENSION pageviews;
+SELECT pageviews.make_partition(m::date) FROM generate_series('2023-11-01'::timestamp, '2024-05-01', '1 month') AS m;
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT md5('view ' || n)::uuid, md5((n / 2)::text)::uuid, '2023-11-03'::timestamptz + n * interval '5 hours', 7, n * 100, 0, 0, 1, 'a.example', '/' || n % 7
+FROM generate_series(1, 850) AS n;
+SELECT pageviews.roll_up('2024-05-20');
+SELECT days_until, weeks_until, months_until, quarters_until FROM pageviews.rollup_state;
+SELECT bucket FROM pageviews.rollups WHERE dimension = 1 AND level = 5 ORDER BY bucket;
+CREATE TEMPORARY VIEW periods AS
+SELECT a.since, a.until, count(*) AS pages, sum(r.views) AS views, bool_and(r = v) AS equal
+FROM (VALUES ('2023-10-01'::timestamptz, '2024-04-01'::timestamptz), ('2024-01-01', '2024-04-01'), ('2023-12-15', '2024-04-10'), ('2023-11-05', '2024-03-31'), ('2023-01-01', '2024-05-21')) AS a (since, until),
+LATERAL pageviews.pages(a.since, a.until) AS r JOIN LATERAL pageviews.pages(a.since, a.until, filters => '{}') AS v USING (path)
+GROUP BY a.since, a.until ORDER BY a.since, a.until;
+SELECT * FROM periods;
+-- A view that changes, and one that goes, change their quarter.
+UPDATE pageviews.views SET engagement_ms = 77 WHERE view_id = md5('view 500')::uuid;
+DELETE FROM pageviews.views WHERE view_id = md5('view 501')::uuid;
+SELECT * FROM periods;
+SELECT pageviews.roll_up('2024-05-20');
+SELECT count(*) FROM pageviews.rollup_marks;
+SELECT * FROM periods;
+UPDATE pageviews.rollups SET counters = '\x01' WHERE dimension = 1 AND level = 5 AND bucket = '2024-01-01';
+SELECT count(*) FROM pageviews.pages('2024-01-01', '2024-04-01');
+SELECT count(*) FROM pageviews.pages('2024-01-02', '2024-04-01');
+SELECT count(*) FROM pageviews.pages('2024-01-01', '2024-03-31');
+DROP VIEW periods;
+DROP EXTENSION pageviews;

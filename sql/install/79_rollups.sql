@@ -1,5 +1,5 @@
 -- ---------------------------------------------------------------------------
--- Roll-ups: what the reports count, added up by hour, day, week and month
+-- Roll-ups: what the reports count, added up by hour, day, week, month and quarter of a year
 --
 -- src/reports/rollup.h says how they are kept equal to the views.
 -- ---------------------------------------------------------------------------
@@ -15,7 +15,7 @@ CREATE TABLE pageviews.rollups (
 );
 COMMENT ON TABLE pageviews.rollups IS 'views and visits added up: what the reports read where there are no filters';
 COMMENT ON COLUMN pageviews.rollups.dimension IS 'by what: 0 all together, 1 page, 2 entry page, 3 origin, 4 country, 5 browser, 6 system, 7 device, 8 language, 9 screen';
-COMMENT ON COLUMN pageviews.rollups.level IS 'for how long: 0 a quarter of an hour, 1 an hour, 2 a day, 3 a week (from Monday), 4 a month (UTC)';
+COMMENT ON COLUMN pageviews.rollups.level IS 'for how long: 0 a quarter of an hour, 1 an hour, 2 a day, 3 a week (from Monday), 4 a month, 5 a quarter of a year (UTC)';
 COMMENT ON COLUMN pageviews.rollups.site IS 'host of the pages';
 COMMENT ON COLUMN pageviews.rollups.bucket IS 'when that time began';
 COMMENT ON COLUMN pageviews.rollups.counters IS 'for each value how many views, visits ...: src/reports/cells.c';
@@ -38,6 +38,7 @@ CREATE TABLE pageviews.rollup_state (
 	days_until timestamptz NOT NULL DEFAULT '-infinity',
 	weeks_until timestamptz NOT NULL DEFAULT '-infinity',
 	months_until timestamptz NOT NULL DEFAULT '-infinity',
+	quarters_until timestamptz NOT NULL DEFAULT '-infinity',
 	raw_since timestamptz NOT NULL DEFAULT '-infinity',
 	visit_timeout integer NOT NULL,
 	bounce_engagement integer NOT NULL,
@@ -53,6 +54,7 @@ COMMENT ON COLUMN pageviews.rollup_state.consuming_since IS 'of views that began
 COMMENT ON COLUMN pageviews.rollup_state.days_until IS 'days before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.weeks_until IS 'weeks before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.months_until IS 'months before this have packs of their own';
+COMMENT ON COLUMN pageviews.rollup_state.quarters_until IS 'quarters of a year before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.raw_since IS 'views before this were dropped, their roll-ups stay';
 COMMENT ON COLUMN pageviews.rollup_state.visit_timeout IS 'pageviews.visit_timeout in seconds, as the roll-ups have it';
 COMMENT ON COLUMN pageviews.rollup_state.bounce_engagement IS 'pageviews.bounce_engagement in milliseconds, as the roll-ups have it';

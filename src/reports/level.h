@@ -14,11 +14,12 @@
 /* As table pageviews.rollups has them. */
 typedef enum Level
 {
-	LEVEL_QUARTER, /* of an hour, for zones that are not whole hours from UTC; DIMENSION_ALL only */
+	LEVEL_QUARTER_HOUR, /* for zones that are not whole hours from UTC; DIMENSION_ALL only */
 	LEVEL_HOUR,
 	LEVEL_DAY,
 	LEVEL_WEEK, /* from Monday; may lie in two months */
 	LEVEL_MONTH,
+	LEVEL_QUARTER_YEAR,
 	LEVEL_COUNT
 } Level;
 
@@ -26,13 +27,15 @@ typedef enum Level
 static inline Level
 level_smallest(Dimension dimension)
 {
-	return dimension == DIMENSION_ALL ? LEVEL_QUARTER : LEVEL_HOUR;
+	return dimension == DIMENSION_ALL ? LEVEL_QUARTER_HOUR : LEVEL_HOUR;
 }
 
-/* The level whose packs make those of a day, a week, a month. */
+/* The level whose packs make those of a day or of what is longer. */
 static inline Level
 level_parts(Level level)
 {
+	if (level == LEVEL_QUARTER_YEAR)
+		return LEVEL_MONTH;
 	return level == LEVEL_DAY ? LEVEL_HOUR : LEVEL_DAY;
 }
 

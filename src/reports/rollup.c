@@ -60,7 +60,7 @@ rollup_read_state(RollupState *state)
 	bool null;
 
 	if (sql_select("SELECT rolled_until, announced_until, generation, consuming, consuming_since,"
-				   " days_until, weeks_until, months_until, raw_since,"
+				   " days_until, weeks_until, months_until, quarters_until, raw_since,"
 				   " visit_timeout, bounce_engagement FROM pageviews.rollup_state",
 				   0, NULL, NULL, NULL) != 1)
 		ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -75,9 +75,10 @@ rollup_read_state(RollupState *state)
 	state->days_until = DatumGetTimestampTz(sql_value(0, 6, &null));
 	state->weeks_until = DatumGetTimestampTz(sql_value(0, 7, &null));
 	state->months_until = DatumGetTimestampTz(sql_value(0, 8, &null));
-	state->raw_since = DatumGetTimestampTz(sql_value(0, 9, &null));
-	state->visit_timeout = DatumGetInt32(sql_value(0, 10, &null));
-	state->bounce_engagement = DatumGetInt32(sql_value(0, 11, &null));
+	state->quarters_until = DatumGetTimestampTz(sql_value(0, 9, &null));
+	state->raw_since = DatumGetTimestampTz(sql_value(0, 10, &null));
+	state->visit_timeout = DatumGetInt32(sql_value(0, 11, &null));
+	state->bounce_engagement = DatumGetInt32(sql_value(0, 12, &null));
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -92,6 +93,8 @@ rollup_packs_until(const RollupState *state, Level level)
 			return state->weeks_until;
 		case LEVEL_MONTH:
 			return state->months_until;
+		case LEVEL_QUARTER_YEAR:
+			return state->quarters_until;
 		default:
 			return state->rolled_until;
 	}
@@ -109,7 +112,7 @@ write_state(const RollupState *state)
 {
 	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,		 INT8OID,
 					 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-					 TIMESTAMPTZOID, INT4OID,		 INT4OID};
+					 TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
 	Datum values[] = {TimestampTzGetDatum(state->rolled_until),
 					  TimestampTzGetDatum(state->announced_until),
 					  Int64GetDatum(state->generation),
@@ -118,6 +121,7 @@ write_state(const RollupState *state)
 					  TimestampTzGetDatum(state->days_until),
 					  TimestampTzGetDatum(state->weeks_until),
 					  TimestampTzGetDatum(state->months_until),
+					  TimestampTzGetDatum(state->quarters_until),
 					  TimestampTzGetDatum(state->raw_since),
 					  Int32GetDatum(state->visit_timeout),
 					  Int32GetDatum(state->bounce_engagement)};
@@ -125,8 +129,8 @@ write_state(const RollupState *state)
 	sql_execute(NULL,
 				"UPDATE pageviews.rollup_state SET rolled_until = $1, announced_until = $2,"
 				" generation = $3, consuming = $4, consuming_since = $5, days_until = $6,"
-				" weeks_until = $7, months_until = $8, raw_since = greatest(raw_since, $9),"
-				" visit_timeout = $10, bounce_engagement = $11",
+				" weeks_until = $7, months_until = $8, quarters_until = $9,"
+				" raw_since = greatest(raw_since, $10), visit_timeout = $11, bounce_engagement = $12",
 				lengthof(types), types, values);
 }
 
@@ -181,8 +185,9 @@ begin(RollupState *state)
 	if (packs_before(month))
 		state->raw_since = month;
 	state->days_until = state->months_until = month;
-	/* The week that the month begins in is made again whole, of days before the month, too. */
+	/* What the month begins in the midst of is made again whole, of what is before it, too. */
 	state->weeks_until = level_start(LEVEL_WEEK, month);
+	state->quarters_until = level_start(LEVEL_QUARTER_YEAR, month);
 	/* Nothing is to happen between these and the first view. */
 	state->rolled_until = state->announced_until = level_start(LEVEL_HOUR, first);
 	state->visit_timeout = setting_visit_timeout;

@@ -36,6 +36,7 @@ typedef struct RollupState
 	TimestampTz days_until;		 /* days before this have packs, which are kept */
 	TimestampTz weeks_until;
 	TimestampTz months_until;
+	TimestampTz quarters_until;
 	TimestampTz raw_since;	   /* views before this were dropped: their roll-ups stay as they are */
 	int32		visit_timeout; /* seconds, as the roll-ups have it */
 	int32		bounce_engagement;

@@ -44,7 +44,7 @@ extern void rollup_tally(void *context, const Contribution *contribution);
  */
 extern bool rollup_remake(const RollupState *state);
 
-/* Makes packs for the days, weeks and months that are over; true if others are left. */
+/* Makes packs for the days, weeks, months and quarters that are over; true if others are left. */
 extern bool rollup_close(RollupState *state);
 
 #endif /* PAGEVIEWS_ROLLUP_PRIVATE_H */

@@ -1,6 +1,6 @@
 /*
  * rollup_remake.c
- *	  Makes marked hours again from the views, and packs of days, weeks and months.
+ *	  Makes marked hours again from the views, and packs of days and what is longer.
  *
  * A change to one view can move the start of a visit, hours away.  So the hours
  * that are made again are those that are marked, those of all views of visits
@@ -26,7 +26,7 @@
 
 /*
  * A day is closed a while after its end, a week with its last day, a month when no
- * view of it is accepted any more.
+ * view of it is accepted any more, a quarter of a year with its last month.
  */
 #define DAY_PATIENCE	 (2 * USECS_PER_HOUR)
 #define MONTH_PATIENCE	 (8 * USECS_PER_DAY)
@@ -223,7 +223,7 @@ merge_again(const RollupState *state, Level level, const Hours *hours)
 	}
 }
 
-/* Makes hours again, which are sorted, and the days, weeks and months that they are in. */
+/* Makes hours again, which are sorted, and the days and what is longer that they are in. */
 static void
 remake_hours(const RollupState *state, const Hours *hours)
 {
@@ -240,7 +240,7 @@ remake_hours(const RollupState *state, const Hours *hours)
 		for (int k = 0; k < 4; k++)
 			add_hour(&quarters, hours->at[i] + k * 15 * USECS_PER_MINUTE);
 	}
-	packs_remove(LEVEL_QUARTER, quarters.at, quarters.count);
+	packs_remove(LEVEL_QUARTER_HOUR, quarters.at, quarters.count);
 	packs_remove(LEVEL_HOUR, hours->at, hours->count);
 	if (query.sessions != NULL)
 		history_read(&query, take_session, &tally);
@@ -309,7 +309,7 @@ rollup_remake(const RollupState *state)
 					  2, types, values, NULL) > 0;
 }
 
-/* --- days, weeks and months ----------------------------------------------------------------- */
+/* --- days and what is longer ---------------------------------------------------------------- */
 
 /* Makes the next packs of a level, if they end in time; `until` is how far they are. */
 static bool
@@ -333,7 +333,8 @@ rollup_close(RollupState *state)
 		if (!close_next(LEVEL_DAY, &state->days_until, state->rolled_until - DAY_PATIENCE) &&
 			!close_next(LEVEL_WEEK, &state->weeks_until, state->days_until) &&
 			!close_next(LEVEL_MONTH, &state->months_until,
-						Min(state->days_until, state->rolled_until - MONTH_PATIENCE)))
+						Min(state->days_until, state->rolled_until - MONTH_PATIENCE)) &&
+			!close_next(LEVEL_QUARTER_YEAR, &state->quarters_until, state->months_until))
 			return false;
 	}
 	return true;

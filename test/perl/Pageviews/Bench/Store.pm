@@ -59,7 +59,7 @@ sub forget_all
 	$node->safe_psql('postgres', <<'EOT');
 TRUNCATE pageviews.views, pageviews.sessions;
 TRUNCATE pageviews.rollups, pageviews.rollup_changes, pageviews.rollup_marks;
-UPDATE pageviews.rollup_state SET rolled_until = '-infinity', announced_until = '-infinity', days_until = '-infinity', months_until = '-infinity';
+UPDATE pageviews.rollup_state SET rolled_until = '-infinity', announced_until = '-infinity', days_until = '-infinity', weeks_until = '-infinity', months_until = '-infinity', quarters_until = '-infinity';
 EOT
 }
 
