@@ -25,6 +25,7 @@
 #include "../worker/pageviews.h"
 #include "level.h"
 #include "marks.h"
+#include "sql.h"
 
 PG_FUNCTION_INFO_V1(pageviews_is_worker);
 PG_FUNCTION_INFO_V1(pageviews_mark_session);
@@ -141,6 +142,19 @@ mark_hour(const TriggerData *data, HeapTuple row, const char *column)
 	*slot = (Remembered){transaction, hour};
 }
 
+/* Whether there are packed days. */
+static bool
+any_day_is_packed(void)
+{
+	static SPIPlanPtr plan = NULL;
+	bool			  any;
+
+	SPI_connect();
+	any = sql_execute(&plan, "SELECT FROM pageviews.packed_days LIMIT 1", 0, NULL, NULL) > 0;
+	SPI_finish();
+	return any;
+}
+
 /* Marks the hours of all views of a session, once days are packed: a restore need not look for them. */
 static void
 mark_views_of(const TriggerData *data, HeapTuple row)
@@ -150,11 +164,13 @@ mark_views_of(const TriggerData *data, HeapTuple row)
 	Datum			  value = column_of(data, row, "session_id", &null);
 	const uint8		 *session = DatumGetUUIDP(value)->data;
 
+	/* Asked apart: the statement below opens every month. */
+	if (!any_day_is_packed())
+		return;
 	add(&plan,
 		"INSERT INTO pageviews.rollup_marks (hour, session_id) "
 		"SELECT DISTINCT date_trunc('hour', v.started_at, 'UTC'), $2 FROM pageviews.views AS v"
-		" WHERE v.session_id = $1 AND isfinite(v.started_at)"
-		" AND EXISTS (SELECT FROM pageviews.packed_days)",
+		" WHERE v.session_id = $1 AND isfinite(v.started_at)",
 		UUIDOID, value, pageviews_is_forgetting(session) ? NULL : session);
 }
 
