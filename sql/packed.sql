@@ -50,6 +50,32 @@ SELECT count(*) AS packs FROM pageviews.packed_views;
 (TABLE packed EXCEPT ALL TABLE reports) UNION ALL (TABLE reports EXCEPT ALL TABLE packed);
 ROLLBACK;
 
+-- Parallel workers read parts of the period, also of what this transaction alone knows.
+SET min_parallel_table_scan_size = 0;
+SET client_min_messages = 'debug1';
+SELECT count(*) FROM pageviews.scroll_depth('2024-02-01', '2024-03-01');
+SELECT count(*) FROM pageviews.scroll_depth('2024-02-11', '2024-03-01');
+SELECT count(*) > 0 AS some FROM pageviews.pages('2024-02-01', '2024-03-01', filters => '{}');
+SET max_parallel_workers_per_gather = 0;
+SELECT count(*) > 0 AS some FROM pageviews.pages('2024-02-01', '2024-03-01', filters => '{}');
+RESET max_parallel_workers_per_gather;
+SET client_min_messages = 'warning';
+SELECT count(*) FROM pageviews.scroll_depth('2024-02-01', '2024-03-01', filters => '{"colour": "red"}');
+(TABLE packed EXCEPT ALL TABLE reports) UNION ALL (TABLE reports EXCEPT ALL TABLE packed);
+BEGIN;
+INSERT INTO pageviews.packed_stale (day, site, session_id) SELECT '2024-02-10', 'a.example', md5(n::text)::uuid FROM generate_series(1, 2500, 3) AS n;
+DELETE FROM asked WHERE n % 4 > 0;
+SELECT * FROM (TABLE packed EXCEPT ALL TABLE reports) AS d WHERE d.n IN (SELECT n FROM asked);
+SET LOCAL max_parallel_workers = 0;
+SELECT * FROM (TABLE packed EXCEPT ALL TABLE reports) AS d WHERE d.n IN (SELECT n FROM asked);
+SAVEPOINT whole;
+UPDATE pageviews.packed_views SET pack = substr(pack, 1, 100000) WHERE chunk = 0;
+SET LOCAL max_parallel_workers = 8;
+DO $$ BEGIN PERFORM FROM pageviews.pages('2024-02-01', '2024-03-01', filters => '{}'); EXCEPTION WHEN data_corrupted THEN RAISE WARNING '%', sqlerrm; END $$;
+SELECT count(*) FROM pageviews.scroll_depth('2024-02-12', '2024-03-01');
+ROLLBACK;
+RESET min_parallel_table_scan_size;
+
 -- Visits over midnight, of which only the one day or the other is packed.
 BEGIN;
 DELETE FROM pageviews.packed_days WHERE day = '2024-02-11';

@@ -8,6 +8,8 @@
  * where views are read is added, and where packs were taken, the difference that
  * rolling them up would make (rollup.h).  So a report is as the views are now,
  * however far the roll-ups are.
+ *
+ * Where everything is read from views, as filters want it, workers may read parts.
  */
 #include "postgres.h"
 
@@ -23,10 +25,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cells_arguments.h"
 #include "cells_rows.h"
 #include "cover.h"
 #include "filters.h"
 #include "history.h"
+#include "parallel.h"
 #include "sql.h"
 
 PG_FUNCTION_INFO_V1(pageviews_cells);
@@ -34,17 +38,10 @@ PG_FUNCTION_INFO_V1(pageviews_cells);
 /* More than so much to be read from views is read by its time, less by its sessions. */
 #define MUCH_RAW (6 * USECS_PER_HOUR)
 
-/* Periods are cut to what can be: 1970 to 2970. */
-#define FIRST_TIME (-(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-#define LAST_TIME  (970 * 366 * USECS_PER_DAY)
-
-static const char *const dimension_names[] = {"all",	 "page",   "entry",	 "origin",	 "country",
-											  "browser", "system", "device", "language", "screen"};
-
-StaticAssertDecl(lengthof(dimension_names) == DIMENSION_COUNT, "each dimension has a name");
-
 typedef struct Report
 {
+	TimestampTz	 *bounds;
+	int			  bound_count;
 	Dimension	  dimension;
 	text		 *site;
 	Jsonb		 *filters;
@@ -328,52 +325,7 @@ add_views(Report *report)
 	history_read(&query, take_session, report);
 }
 
-/* --- the function ----------------------------------------------------------------- */
-
-/* The bounds: ascending, and finite. */
-static TimestampTz *
-read_bounds(ArrayType *array, int *count)
-{
-	Datum		*elements;
-	bool		*nulls;
-	TimestampTz *bounds;
-
-	if (ARR_ELEMTYPE(array) != TIMESTAMPTZOID || ARR_NDIM(array) > 1)
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("bounds must be an array of one dimension"));
-	deconstruct_array(array, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &elements, &nulls, count);
-	bounds = palloc_array(TimestampTz, Max(*count, 1));
-	for (int i = 0; i < *count; i++)
-	{
-		if (nulls[i])
-		{
-			*count = 0;
-			break;
-		}
-		bounds[i] = DatumGetTimestampTz(elements[i]);
-		bounds[i] = Max(FIRST_TIME, Min(bounds[i], LAST_TIME));
-		if (i > 0 && bounds[i] < bounds[i - 1])
-			bounds[i] = bounds[i - 1]; /* a period that ends before it begins is empty */
-	}
-	return bounds;
-}
-
-static Dimension
-read_dimension(const text *name)
-{
-	Span span = span_of_text(name);
-
-	for (int i = 0; i < DIMENSION_COUNT; i++)
-	{
-		if (span_equal(span, (Span){dimension_names[i], (int) strlen(dimension_names[i])}))
-			return (Dimension) i;
-	}
-	ereport(
-		ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no such dimension"),
-		errhint("The dimensions are all, page, entry, origin, country, browser, system, device, "
-				"language and screen."));
-}
+/* --- both --------------------------------------------------------------------------- */
 
 /* Raises for filters that are none, and notes what they and the dimension need. */
 static void
@@ -386,13 +338,14 @@ check_filters(Report *report)
 
 /* How far the roll-ups are, and what they may have wrong. */
 static void
-read_rollups(Report *report, const TimestampTz *bounds, int count)
+read_rollups(Report *report)
 {
 	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	const Datum values[] = {TimestampTzGetDatum(bounds[0] - HISTORY_REACH - USECS_PER_HOUR),
-							TimestampTzGetDatum(bounds[count - 1] + HISTORY_REACH)};
-	uint64		marks;
-	bool		null;
+	const Datum values[] = {
+		TimestampTzGetDatum(report->bounds[0] - HISTORY_REACH - USECS_PER_HOUR),
+		TimestampTzGetDatum(report->bounds[report->bound_count - 1] + HISTORY_REACH)};
+	uint64 marks;
+	bool   null;
 
 	rollup_read_state(&report->state);
 	report->rolled = report->filters == NULL && !TIMESTAMP_IS_NOBEGIN(report->state.rolled_until) &&
@@ -418,12 +371,12 @@ read_rollups(Report *report, const TimestampTz *bounds, int count)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* Makes the cells, with what is known of wrong hours. */
+/* Covers the bounds, and adds what they are covered with. */
 static void
-add_everything(Report *report, const TimestampTz *bounds, int count)
+add_period(Report *report, const TimestampTz *bounds)
 {
 	CoverRequest request = {.bounds = bounds,
-							.bound_count = count,
+							.bound_count = report->bound_count,
 							.dimension = report->dimension,
 							.state = report->rolled ? &report->state : NULL,
 							.marked = report->marked,
@@ -431,29 +384,163 @@ add_everything(Report *report, const TimestampTz *bounds, int count)
 							.wrong = report->wrong,
 							.wrong_count = report->wrong_count};
 
-	report->cells = cells_new(report->memory);
 	report->cover = cover_make(&request);
 	add_all_packs(report);
 	add_views(report);
 }
+
+/* Makes the cells from packs and views. */
+static void
+add_everything(Report *report)
+{
+	int wrong;
+
+	/* Once more where visitors of lost entries are in packs: those hours are read from views then. */
+	do
+	{
+		wrong = report->wrong_count;
+		report->cells = cells_new(report->memory);
+		add_period(report, report->bounds);
+	} while (report->wrong_count > wrong);
+}
+
+/* --- in parallel -------------------------------------------------------------------- */
+
+/* A ReadPart. */
+static void
+read_part(void *context, TimestampTz since, TimestampTz until)
+{
+	Report		*report = context;
+	TimestampTz *bounds = palloc_array(TimestampTz, report->bound_count);
+
+	for (int i = 0; i < report->bound_count; i++)
+		bounds[i] = Max(since, Min(report->bounds[i], until));
+	add_period(report, bounds);
+	pfree(bounds);
+}
+
+/* The report itself, and what it points to; a worker begins with that. */
+static void
+write_report(const Report *report, StringInfo arguments)
+{
+	parallel_put(arguments, report, sizeof *report);
+	parallel_put(arguments, report->bounds, report->bound_count * (int) sizeof *report->bounds);
+	parallel_put_value(arguments, report->site);
+	parallel_put_value(arguments, report->filters);
+}
+
+static void *
+begin_part(StringInfo arguments)
+{
+	Report *report = palloc(sizeof *report);
+	int		length;
+
+	memcpy(report, parallel_get(arguments, sizeof *report), sizeof *report);
+	length = report->bound_count * (int) sizeof *report->bounds;
+	report->bounds = memcpy(palloc(length), parallel_get(arguments, length), length);
+	report->site = parallel_get_value(arguments);
+	report->filters = parallel_get_value(arguments);
+	report->memory = CurrentMemoryContext;
+	report->cells = cells_new(report->memory);
+	return report;
+}
+
+/* Writes a worker's cells: bucket, site and pack of each bucket and site. */
+static void
+write_cells(void *context, StringInfo result)
+{
+	Report *report = context;
+	uint32	count;
+	Cell  **sorted = cells_sorted(report->cells, &count);
+
+	for (uint32 from = 0, until; from < count; from = until)
+	{
+		const CellKey *key = &sorted[from]->key;
+		Pack		   pack;
+
+		for (until = from + 1; until < count && sorted[until]->key.span == key->span &&
+							   span_equal(sorted[until]->key.site, key->site);
+			 until++)
+			;
+		pack = cells_pack(sorted + from, until - from);
+		parallel_put(result, &key->span, sizeof key->span);
+		parallel_put_value(result, key->site.data == NULL ? NULL
+														  : cstring_to_text_with_len(
+																key->site.data, key->site.length));
+		parallel_put_value(result, pack.counters);
+		parallel_put_value(result, pack.details);
+	}
+}
+
+/* Adds a worker's cells. */
+static void
+take_cells(void *context, StringInfo result)
+{
+	Report		 *report = context;
+	MemoryContext caller = MemoryContextSwitchTo(report->memory);
+
+	while (result->cursor < result->len)
+	{
+		CellKey key = {.dimension = report->dimension};
+		text   *site;
+		Pack	pack;
+
+		CHECK_FOR_INTERRUPTS();
+		memcpy(&key.span, parallel_get(result, sizeof key.span), sizeof key.span);
+		site = parallel_get_value(result);
+		if (site != NULL)
+			key.site = span_of_text(site);
+		pack.counters = parallel_get_value(result);
+		pack.details = parallel_get_value(result);
+		cells_unpack(report->cells, &key, &pack);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+PGDLLEXPORT void pageviews_cells_worker(dsm_segment *segment, shm_toc *toc);
+
+/* What a parallel worker is started with. */
+void
+pageviews_cells_worker(dsm_segment *segment, shm_toc *toc)
+{
+	const ParallelWork work = {begin_part, read_part, write_cells};
+
+	parallel_work(toc, &work);
+}
+
+/* Makes the cells with workers; false where everything is still to be done. */
+static bool
+add_in_parallel(Report *report)
+{
+	StringInfoData arguments;
+	ParallelReport parallel = {"pageviews_cells_worker", &arguments, read_part, take_cells, report};
+
+	/* Packs are few, and what undoes changes is in no part. */
+	if (report->rolled)
+		return false;
+	initStringInfo(&arguments);
+	write_report(report, &arguments);
+	report->cells = cells_new(report->memory);
+	return parallel_read(report->bounds[0], report->bounds[report->bound_count - 1], report->site,
+						 &parallel);
+}
+
+/* --- the function ----------------------------------------------------------------- */
 
 /* cells(bounds, site, dimension, filters, by_site, wanted, counters_only) */
 Datum
 pageviews_cells(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Report		 report = {.memory = AllocSetContextCreate(CurrentMemoryContext, "pageviews report",
-														   ALLOCSET_DEFAULT_SIZES)};
-	TimestampTz *bounds;
-	int			 bound_count;
-	int			 wrong;
+	Report report = {.memory = AllocSetContextCreate(CurrentMemoryContext, "pageviews report",
+													 ALLOCSET_DEFAULT_SIZES)};
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
-	bounds = read_bounds(PG_GETARG_ARRAYTYPE_P(0), &bound_count);
+	report.bounds = cells_bounds(PG_GETARG_ARRAYTYPE_P(0), &report.bound_count);
 	report.site = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
-	report.dimension = read_dimension(PG_GETARG_TEXT_PP(2));
+	report.dimension = cells_dimension(PG_GETARG_TEXT_PP(2));
 	report.filters = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
 	report.by_site = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
 	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
@@ -463,18 +550,14 @@ pageviews_cells(PG_FUNCTION_ARGS)
 																			   : DETAIL_DISTINCT;
 	report.rules = visits_rules();
 	report.rules.dimensions = 1u << report.dimension;
-	if (bound_count < 2 || bounds[0] == bounds[bound_count - 1])
+	if (report.bound_count < 2 || report.bounds[0] == report.bounds[report.bound_count - 1])
 		PG_RETURN_NULL();
 
 	SPI_connect();
 	check_filters(&report);
-	read_rollups(&report, bounds, bound_count);
-	/* Once more where visitors of lost entries are in packs: those hours are read from views then. */
-	do
-	{
-		wrong = report.wrong_count;
-		add_everything(&report, bounds, bound_count);
-	} while (report.wrong_count > wrong);
+	read_rollups(&report);
+	if (!add_in_parallel(&report))
+		add_everything(&report);
 	cells_put_rows(result, report.cells, report.detail,
 				   PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
 	SPI_finish();

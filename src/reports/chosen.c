@@ -39,6 +39,17 @@ chosen_arguments(FunctionCallInfo fcinfo)
 						 .filters = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3)};
 }
 
+void
+chosen_check(const ChosenQuery *query)
+{
+	bool origins;
+	bool sessions;
+
+	SPI_connect();
+	filters_check(query->filters, &origins, &sessions);
+	SPI_finish();
+}
+
 static void
 hand_over(Choosing *choosing, const SessionViews *views, const SessionView *view)
 {

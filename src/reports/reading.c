@@ -1,6 +1,8 @@
 /*
  * reading.c
  *	  engagement_counts() and scroll_counts(): how long, and how far, people read.
+ *
+ * Both count views, so workers may read parts of the period.
  */
 #include "postgres.h"
 
@@ -12,6 +14,7 @@
 
 #include "chosen.h"
 #include "filters.h"
+#include "parallel.h"
 
 PG_FUNCTION_INFO_V1(pageviews_engagement_counts);
 PG_FUNCTION_INFO_V1(pageviews_scroll_counts);
@@ -20,11 +23,12 @@ PG_FUNCTION_INFO_V1(pageviews_scroll_counts);
 
 typedef struct Reading
 {
-	Span   pattern; /* of the paths that count; no value: all do */
-	int64 *counts;
-	/* Of engagement: where each count begins, in milliseconds, ascending. */
-	int64 *edges;
-	int	   edge_count;
+	TakeChosenView take;
+	ChosenQuery	   query;
+	text		  *pattern; /* of the paths that count; NULL: all do */
+	int64		  *counts;
+	int			   count;
+	int64		  *edges; /* of engagement: where each count begins, in milliseconds, ascending */
 } Reading;
 
 /* A MarkPath: whether views of it count. */
@@ -33,7 +37,7 @@ mark_path(void *context, Span path)
 {
 	const Reading *reading = context;
 
-	return reading->pattern.data == NULL || span_is_like(path, reading->pattern);
+	return reading->pattern == NULL || span_is_like(path, span_of_text(reading->pattern));
 }
 
 /* A TakeChosenView. */
@@ -42,7 +46,7 @@ take_engagement(void *context, const SessionViews *session, const SessionView *v
 {
 	Reading *reading = context;
 	int64	 engagement = view->states[AFTER].engagement;
-	int		 at = reading->edge_count - 1;
+	int		 at = reading->count - 1;
 
 	if (view->mark == 0)
 		return;
@@ -69,30 +73,124 @@ take_end(void *context)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* --- in parallel -------------------------------------------------------------------- */
+
+/* A ReadPart. */
+static void
+read_part(void *context, TimestampTz since, TimestampTz until)
+{
+	Reading	   *reading = context;
+	ChosenQuery query = reading->query;
+
+	query.since = since;
+	query.until = until;
+	chosen_read(&query, reading->take, take_end, reading);
+}
+
+/* What is asked for, and what it points to. */
+static void
+write_reading(const Reading *reading, StringInfo arguments)
+{
+	bool engagement = reading->edges != NULL;
+
+	parallel_put(arguments, &engagement, sizeof engagement);
+	parallel_put(arguments, &reading->count, sizeof reading->count);
+	if (engagement)
+		parallel_put(arguments, reading->edges, reading->count * (int) sizeof *reading->edges);
+	parallel_put_value(arguments, reading->query.site);
+	parallel_put_value(arguments, reading->query.filters);
+	parallel_put_value(arguments, reading->pattern);
+}
+
+static void *
+begin_part(StringInfo arguments)
+{
+	Reading *reading = palloc0(sizeof *reading);
+	bool	 engagement;
+	int		 length;
+
+	memcpy(&engagement, parallel_get(arguments, sizeof engagement), sizeof engagement);
+	memcpy(&reading->count, parallel_get(arguments, sizeof reading->count), sizeof reading->count);
+	reading->take = engagement ? take_engagement : take_scroll;
+	length = reading->count * (int) sizeof(int64);
+	if (engagement)
+		reading->edges = memcpy(palloc(length), parallel_get(arguments, length), length);
+	reading->query.site = parallel_get_value(arguments);
+	reading->query.filters = parallel_get_value(arguments);
+	reading->pattern = parallel_get_value(arguments);
+	reading->query.mark = mark_path;
+	reading->query.parted = true;
+	reading->counts = palloc0(length);
+	return reading;
+}
+
+static void
+write_counts(void *context, StringInfo result)
+{
+	const Reading *reading = context;
+
+	parallel_put(result, reading->counts, reading->count * (int) sizeof *reading->counts);
+}
+
+static void
+take_counts(void *context, StringInfo result)
+{
+	Reading *reading = context;
+
+	for (int i = 0; i < reading->count; i++)
+	{
+		int64 count;
+
+		memcpy(&count, parallel_get(result, sizeof count), sizeof count);
+		reading->counts[i] += count;
+	}
+}
+
+PGDLLEXPORT void pageviews_reading_worker(dsm_segment *segment, shm_toc *toc);
+
+/* What a parallel worker is started with. */
+void
+pageviews_reading_worker(dsm_segment *segment, shm_toc *toc)
+{
+	const ParallelWork work = {begin_part, read_part, write_counts};
+
+	parallel_work(toc, &work);
+}
+
+/* --- the functions ------------------------------------------------------------------ */
+
 /* Counts, and returns the counts as an array. */
 static Datum
-count_views(FunctionCallInfo fcinfo, TakeChosenView take, Reading *reading, int count)
+count_views(FunctionCallInfo fcinfo, Reading *reading)
 {
-	ChosenQuery query = chosen_arguments(fcinfo);
-	Datum	   *elements = palloc_array(Datum, Max(count, 1));
+	StringInfoData arguments;
+	ParallelReport parallel = {"pageviews_reading_worker", &arguments, read_part, take_counts,
+							   reading};
+	Datum		  *elements = palloc_array(Datum, Max(reading->count, 1));
 
-	query.mark = mark_path;
-	query.parted = true;
+	reading->query = chosen_arguments(fcinfo);
+	reading->query.mark = mark_path;
+	reading->query.parted = true;
 	if (!PG_ARGISNULL(4))
-		reading->pattern = span_of_text(PG_GETARG_TEXT_PP(4));
-	reading->counts = palloc0_array(int64, Max(count, 1));
-	chosen_read(&query, take, take_end, reading);
-	for (int i = 0; i < count; i++)
+		reading->pattern = PG_GETARG_TEXT_PP(4);
+	reading->counts = palloc0_array(int64, Max(reading->count, 1));
+	/* Whoever reads a part would raise as well, but as a parallel worker. */
+	chosen_check(&reading->query);
+	initStringInfo(&arguments);
+	write_reading(reading, &arguments);
+	if (!parallel_read(reading->query.since, reading->query.until, reading->query.site, &parallel))
+		read_part(reading, reading->query.since, reading->query.until);
+	for (int i = 0; i < reading->count; i++)
 		elements[i] = Int64GetDatum(reading->counts[i]);
-	return PointerGetDatum(
-		construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_array(elements, reading->count, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 /* engagement_counts(since, until, site, filters, path, edges) */
 Datum
 pageviews_engagement_counts(PG_FUNCTION_ARGS)
 {
-	Reading reading = {.edge_count = 0};
+	Reading reading = {.take = take_engagement};
 	Datum  *elements;
 
 	if (PG_ARGISNULL(5))
@@ -100,18 +198,18 @@ pageviews_engagement_counts(PG_FUNCTION_ARGS)
 	if (array_contains_nulls(PG_GETARG_ARRAYTYPE_P(5)))
 		ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("edges must not be NULL"));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(5), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &elements, NULL, &reading.edge_count);
-	reading.edges = palloc_array(int64, Max(reading.edge_count, 1));
-	for (int i = 0; i < reading.edge_count; i++)
+					  TYPALIGN_DOUBLE, &elements, NULL, &reading.count);
+	reading.edges = palloc_array(int64, Max(reading.count, 1));
+	for (int i = 0; i < reading.count; i++)
 		reading.edges[i] = DatumGetInt64(elements[i]);
-	PG_RETURN_DATUM(count_views(fcinfo, take_engagement, &reading, reading.edge_count));
+	PG_RETURN_DATUM(count_views(fcinfo, &reading));
 }
 
 /* scroll_counts(since, until, site, filters, path) */
 Datum
 pageviews_scroll_counts(PG_FUNCTION_ARGS)
 {
-	Reading reading = {.edge_count = 0};
+	Reading reading = {.take = take_scroll, .count = WHOLE_PAGE + 1};
 
-	PG_RETURN_DATUM(count_views(fcinfo, take_scroll, &reading, WHOLE_PAGE + 1));
+	PG_RETURN_DATUM(count_views(fcinfo, &reading));
 }
