@@ -40,7 +40,7 @@ CREATE TEMPORARY VIEW reports (what, n, row) AS
 	UNION ALL SELECT 'engagement', a.n, p::text FROM asked AS a, LATERAL pageviews.engagement_histogram(a.since, a.until, a.site, a.filters, '/1*') AS p
 	UNION ALL SELECT 'scroll', a.n, p::text FROM asked AS a, LATERAL pageviews.scroll_depth(a.since, a.until, a.site, a.filters) AS p
 	UNION ALL SELECT 'funnel', a.n, p::text FROM asked AS a, LATERAL pageviews.funnel(a.since, a.until, a.site, a.filters, '{/1*,/2*,/*}') AS p
-	UNION ALL SELECT 'journeys', a.n, p::text FROM asked AS a, LATERAL pageviews.journeys(a.since, a.until, a.site, a.filters, 4) AS p
+	UNION ALL SELECT 'journeys', a.n, p::text FROM asked AS a, LATERAL pageviews.journeys(a.since, a.until, a.site, a.filters, 4, NULL) AS p
 	UNION ALL SELECT 'retention', a.n, p::text FROM asked AS a, LATERAL pageviews.retention(a.since, a.until, a.site, a.filters, '1 day') AS p;
 CREATE TEMPORARY TABLE packed AS SELECT * FROM reports;
 SELECT what, count(*) > 0 AS some FROM packed GROUP BY what ORDER BY what COLLATE "C";

@@ -116,7 +116,7 @@ CREATE TEMPORARY VIEW found (what, n, row) AS
 	WHERE a.filters IS NULL AND p.referrer = 't.co'
 	UNION ALL
 	SELECT 'journeys', a.n, (p.pages, p.visits, p.visitors)::text
-	FROM asked AS a, LATERAL pageviews.journeys(a.since, a.until, a.site, a.filters::jsonb, depth => 3) AS p;
+	FROM asked AS a, LATERAL pageviews.journeys(a.since, a.until, a.site, a.filters::jsonb, depth => 3, ways => NULL) AS p;
 INSERT INTO wanted
 	SELECT 'visits', t.n, (t.session_id, t.site, t.started_at, t.ended_at, t.entry_path, t.exit_path, t.views, t.engagement_ms, t.bounce)::text FROM visits_asked AS t
 	UNION ALL

@@ -27,6 +27,8 @@ SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', 'a.example', depth 
 SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', 'a.example', '{"page": "/signup/*"}', 2);
 SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', depth => 0);
 SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-03', depth => NULL);
+SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-05', ways => 2);
+SELECT * FROM pageviews.journeys('2024-05-02', '2024-05-05', ways => 0);
 
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '/pricing', '/signup/*']);
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '/pricing', '/signup/*'], within => '1 day 1 second');
@@ -129,7 +131,7 @@ WHERE k <= n % 4;
 SELECT count(*) > 300 AS hundreds, max(j.visits) > 255 AS many, count(DISTINCT j.visits) > 4 AS some,
 	   bool_and(j.place = j.expected) AS ordered, bool_and(j.share = round(j.visits / j.total, 4)) AS shares
 FROM (SELECT w.*, row_number() OVER (ORDER BY w.visits DESC, w.pages) AS expected, sum(w.visits) OVER () AS total
-	  FROM pageviews.journeys('2024-06-26', '2024-06-27') WITH ORDINALITY AS w (pages, visits, visitors, share, place)) AS j;
+	  FROM pageviews.journeys('2024-06-26', '2024-06-27', ways => NULL) WITH ORDINALITY AS w (pages, visits, visitors, share, place)) AS j;
 
 DROP EXTENSION pageviews;
 DROP ROLE regress_pageviews_b;

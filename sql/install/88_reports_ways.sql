@@ -111,13 +111,14 @@ CREATE FUNCTION pageviews.journeys(
 	until timestamptz DEFAULT pg_catalog.now(),
 	site text DEFAULT NULL,
 	filters jsonb DEFAULT NULL,
-	depth integer DEFAULT 3)
+	depth integer DEFAULT 3,
+	ways integer DEFAULT 1000)
 RETURNS SETOF pageviews.journeys_row
 LANGUAGE c STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'pageviews_journeys';
-COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer) IS
-	'report: the first pages of visits, at most depth of them; the most visits first, then in the order of pages';
+COMMENT ON FUNCTION pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer, integer) IS
+	'report: the first pages of visits, at most depth of them; the most visits first, then in the order of pages; as many as ways says, NULL: all';
 
 CREATE FUNCTION pageviews.funnel_steps(since timestamptz, until timestamptz, site text, filters jsonb, steps text[], within interval)
 RETURNS TABLE (
@@ -302,7 +303,7 @@ TO pageviews_reader, pageviews_site_reader;
 REVOKE ALL ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
-	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
+	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer, integer),
 	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.cohorts(timestamptz, timestamptz, text, jsonb, timestamptz[]),
@@ -312,7 +313,7 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	pageviews.visits(timestamptz, timestamptz, text, jsonb),
 	pageviews.session_views(uuid, timestamptz, timestamptz, text, jsonb),
-	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer),
+	pageviews.journeys(timestamptz, timestamptz, text, jsonb, integer, integer),
 	pageviews.funnel_steps(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.funnel(timestamptz, timestamptz, text, jsonb, text[], interval),
 	pageviews.cohorts(timestamptz, timestamptz, text, jsonb, timestamptz[]),

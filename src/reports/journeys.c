@@ -109,18 +109,18 @@ typedef struct Passage
 
 typedef struct Journeys
 {
-	int			  depth;
-	MemoryContext memory; /* of all that follows */
-	pages_hash	 *page_numbers;
-	Datum		 *pages; /* texts */
-	uint32		  page_count;
-	uint32		  page_capacity;
-	ways_hash	 *way_numbers;
-	Way			 *ways;
-	uint32		  way_count;
-	uint32		  way_capacity;
+	int			   depth;
+	MemoryContext  memory; /* of all that follows */
+	pages_hash	  *page_numbers;
+	Datum		  *pages; /* texts */
+	uint32		   page_count;
+	uint32		   page_capacity;
+	ways_hash	  *way_numbers;
+	Way			  *ways;
+	uint32		   way_count;
+	uint32		   way_capacity;
 	passages_hash *passages;
-	int64		  visits;
+	int64		   visits;
 } Journeys;
 
 /* --- counting --------------------------------------------------------------------- */
@@ -374,9 +374,9 @@ share_of(const Journeys *journeys, int64 visits)
 	return DirectFunctionCall2(numeric_round, share, Int32GetDatum(SHARE_DIGITS));
 }
 
-/* The rows in their order; everything but the rows is in memory of the journeys. */
+/* The first `limit` rows in their order; everything but the rows is in memory of the journeys. */
 static void
-put_rows(const Journeys *journeys, ReturnSetInfo *result)
+put_rows(const Journeys *journeys, uint32 limit, ReturnSetInfo *result)
 {
 	uint32		  count;
 	WentWay		 *went = went_ways(journeys, &count);
@@ -389,7 +389,7 @@ put_rows(const Journeys *journeys, ReturnSetInfo *result)
 	for (uint32 i = 0; i < count; i++)
 		most = Max(most, went[i].visits);
 	went = sort_by_visits(went, count, most);
-	for (uint32 i = 0; i < count; i++)
+	for (uint32 i = 0; i < Min(count, limit); i++)
 	{
 		const Way	 *way = &journeys->ways[went[i].way];
 		MemoryContext caller;
@@ -410,13 +410,14 @@ put_rows(const Journeys *journeys, ReturnSetInfo *result)
 	}
 }
 
-/* journeys(since, until, site, filters, depth) */
+/* journeys(since, until, site, filters, depth, ways) */
 Datum
 pageviews_journeys(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ChosenQuery	   query = chosen_arguments(fcinfo);
 	Journeys	   journeys = {.depth = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4)};
+	uint32		   limit = PG_ARGISNULL(5) ? PG_UINT32_MAX : (uint32) PG_GETARG_INT32(5);
 	MemoryContext  caller;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -424,6 +425,10 @@ pageviews_journeys(PG_FUNCTION_ARGS)
 		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("depth must be between 1 and %d", DEPTH_LIMIT),
 				errhint("It is how many pages of a visit are looked at."));
+	if (!PG_ARGISNULL(5) && PG_GETARG_INT32(5) < 1)
+		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("ways must be positive, or NULL for all of them"),
+				errhint("It is how many of the ways most gone are returned."));
 	journeys.memory =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews journeys", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(journeys.memory);
@@ -439,7 +444,7 @@ pageviews_journeys(PG_FUNCTION_ARGS)
 	query.mark = get_page;
 	query.parted = true;
 	chosen_read_visits(&query, take_visit, &journeys);
-	put_rows(&journeys, result);
+	put_rows(&journeys, limit, result);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(journeys.memory);
 	PG_RETURN_NULL();
