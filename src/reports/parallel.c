@@ -2,9 +2,10 @@
  * parallel.c
  *	  Parts of a report in parallel workers, see parallel.h.
  *
- * A period is cut at midnights into as many parts as there may be processes, of
+ * A period is cut at midnights into some parts for each process that may read, of
  * about as many bytes of packed views each.  Whoever is free takes the next one, so
- * a worker that never comes is missed by nobody.
+ * a worker that never comes is missed by nobody, and one that is slower, because
+ * the shared memory is new to it, does less.
  */
 #include "parallel.h"
 
@@ -22,8 +23,9 @@
 
 #include "sql.h"
 
-#define PARTS_LIMIT 16
-#define QUEUE_SIZE	(256 * 1024)
+#define PARTS_OF_EACH 2
+#define PARTS_LIMIT	  32
+#define QUEUE_SIZE	  (256 * 1024)
 
 /* What is in the shared memory of a report. */
 enum
@@ -94,15 +96,15 @@ processes(void)
 	/* One of a parallel query's does not have its own. */
 	if (IsInParallelMode() || IsParallelWorker())
 		return 1;
-	return 1 + Min(max_parallel_workers_per_gather, PARTS_LIMIT - 1);
+	return 1 + Min(max_parallel_workers_per_gather, PARTS_LIMIT / PARTS_OF_EACH - 1);
 }
 
 /*
  * Cuts a period at midnights into at most `count` parts, of about as many bytes of
  * packs; returns how many.
  */
-static int
-cut(TimestampTz since, TimestampTz until, const text *site, int count,
+static uint32
+cut(TimestampTz since, TimestampTz until, const text *site, uint32 count,
 	TimestampTz cuts[PARTS_LIMIT + 1])
 {
 	static const char days[] =
@@ -115,7 +117,7 @@ cut(TimestampTz since, TimestampTz until, const text *site, int count,
 	const char	nulls[] = {' ', ' ', site == NULL ? 'n' : ' '};
 	int64		bytes = 0;
 	int64		read = 0;
-	int			parts = 1;
+	uint32		parts = 1;
 	uint64		found;
 	bool		null;
 
@@ -215,17 +217,18 @@ parallel_read(TimestampTz since, TimestampTz until, const text *site, const Para
 	Parts			 parts = {.arguments = report->arguments->len};
 	ParallelContext *workers;
 	Parts			*shared;
-	int				 count = processes();
+	int				 readers = processes();
 
-	if (count > 1)
-		count = cut(since, until, site, count, parts.cuts);
-	if (count <= 1)
+	parts.count = 1;
+	if (readers > 1)
+		parts.count = cut(since, until, site, readers * PARTS_OF_EACH, parts.cuts);
+	if (parts.count == 1)
 		return false;
-	parts.count = (uint32) count;
-	elog(DEBUG1, "pageviews: a report is read in %d parts", count);
+	elog(DEBUG1, "pageviews: a report is read in %u parts", parts.count);
 
 	EnterParallelMode();
-	workers = CreateParallelContext("pageviews", report->worker, count - 1);
+	workers =
+		CreateParallelContext("pageviews", report->worker, Min(readers, (int) parts.count) - 1);
 	shared = lay_out(workers, &parts, report->arguments);
 	LaunchParallelWorkers(workers);
 	read_parts(shared, report->read, report->context);
