@@ -208,7 +208,7 @@ CREATE TEMPORARY TABLE chosen AS
 	WHERE t.started_at < :until AND t.last_at >= :before AND (:site IS NULL OR v.site = :site)
 		AND (:v) AND (:s) AND (:t);
 CREATE TEMPORARY TABLE asked AS SELECT * FROM chosen WHERE started_at >= :since AND started_at < :until;
-CREATE INDEX ON asked (session_id, started_at, view_id);
+CREATE INDEX ON asked (session_id, started_at, site, view_id);
 CREATE TEMPORARY TABLE visits_before AS
 	SELECT t.*, c.channel, c.source, s.country, s.browser, s.system, s.device, s.language, s.screen
 	FROM truth.visits AS t

@@ -189,19 +189,19 @@ FROM (SELECT c.visit, c.session_id, array_agg(c.path ORDER BY c.nth) AS pages
 GROUP BY j.pages
 EOT
 
-# From every view of the first step, always the next view that fits.
+# From every view of the first step, always the next view that fits; of two at the same moment the one whose site's name comes first.
 report(
 	'funnel', <<"EOT", <<"EOT");
 SELECT step::text AS key, ROW(page, visitors, share, share_of_previous, lost)::text AS exact, $none FROM pageviews.funnel(:period, steps => :steps, within => :within)
 EOT
 WITH RECURSIVE reached AS (
-	SELECT 1 AS step, a.session_id, a.started_at AS first_at, a.started_at, a.view_id FROM asked AS a WHERE a.path LIKE (:like_steps::text[])[1]
+	SELECT 1 AS step, a.session_id, a.started_at AS first_at, a.started_at, a.site, a.view_id FROM asked AS a WHERE a.path LIKE (:like_steps::text[])[1]
 	UNION ALL
-	SELECT r.step + 1, r.session_id, r.first_at, n.started_at, n.view_id
+	SELECT r.step + 1, r.session_id, r.first_at, n.started_at, n.site, n.view_id
 	FROM reached AS r,
-		 LATERAL (SELECT a.started_at, a.view_id FROM asked AS a
-				  WHERE a.session_id = r.session_id AND a.path LIKE (:like_steps::text[])[r.step + 1] AND (a.started_at, a.view_id) > (r.started_at, r.view_id) AND a.started_at <= r.first_at + :within::interval
-				  ORDER BY a.started_at, a.view_id LIMIT 1) AS n
+		 LATERAL (SELECT a.started_at, a.site, a.view_id FROM asked AS a
+				  WHERE a.session_id = r.session_id AND a.path LIKE (:like_steps::text[])[r.step + 1] AND (a.started_at, a.site, a.view_id) > (r.started_at, r.site, r.view_id) AND a.started_at <= r.first_at + :within::interval
+				  ORDER BY a.started_at, a.site, a.view_id LIMIT 1) AS n
 ), f AS (
 	SELECT s.step, s.page, count(DISTINCT r.session_id) AS visitors FROM unnest(:steps::text[]) WITH ORDINALITY AS s (page, step) LEFT JOIN reached AS r ON r.step = s.step GROUP BY s.step, s.page
 )
