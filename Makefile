@@ -59,7 +59,7 @@ all: $(LISTENER)
 
 # These need no Postgres to be there yet: the first things that a newcomer types.
 ALONE = help prepare test test-faults demo lint format unit property gate regress tap browser compilers \
-	fuzz fuzz-short fuzz-corpus hostile hostile-short slow bench generate
+	fuzz fuzz-short fuzz-corpus hostile hostile-short slow bench generate truth
 ifneq (,$(or $(filter-out $(ALONE),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)))
 override with_llvm = no
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -126,6 +126,10 @@ test-faults:
 generate:
 	@tools/generate $(if $(VIEWS),--views $(VIEWS)) $(if $(DAYS),--days $(DAYS)) $(if $(SITES),--sites $(SITES)) $(if $(SEED),--seed $(SEED))
 
+# `make truth VIEWS=10000000 SEED=7`: options of test/truth/run.pl.
+truth:
+	@tools/truth $(if $(VIEWS),--views $(VIEWS)) $(if $(DAYS),--days $(DAYS)) $(if $(SITES),--sites $(SITES)) $(if $(SEED),--seed $(SEED)) $(if $(QUESTIONS),--questions $(QUESTIONS))
+
 help:
 	@echo 'make             build the module and the listener'
 	@echo 'make install     into the Postgres of PG_CONFIG ($(PG_CONFIG))'
@@ -139,6 +143,7 @@ help:
 	@echo 'make hostile     a campaign against the real listener; CONNECTIONS= VALGRIND=1'
 	@echo 'make slow        an honest visitor beside 1,000 slow clients: p99 within twice its own'
 	@echo 'make property    a million random sequences against the model; SEED= SEQUENCES='
+	@echo 'make truth       every report against plain SQL on random views; VIEWS= DAYS= SITES= SEED= QUESTIONS='
 	@echo 'make prepare     install the missing Debian packages'
 	@echo 'make format      clang-format over the tree'
 	@echo 'make compilers   gcc and clang, warnings are errors'

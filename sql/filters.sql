@@ -95,4 +95,15 @@ SELECT report, pg_temp.plan_names('SELECT * FROM pageviews.' || report || '(''20
 	   pg_temp.plan_names('SELECT * FROM pageviews.' || report || '(''2024-05-02'', ''2024-05-03'')', 'Function Scan') AS called
 FROM unnest(ARRAY['summary', 'timeline', 'pages', 'entry_pages', 'exit_pages', 'countries', 'languages', 'engagement_histogram']) AS report;
 
+-- What a browser is, is known of sessions of which there is a row: filters choose no others, in any report, from views and from packed days.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+VALUES ('00000000-0000-7000-8000-0000000000ff', '00000000-0000-4000-8000-0000000000ff', '2024-05-02 12:00+00', 7, 1000, 0, 0, 1, 'norow.example', '/');
+PREPARE without_row AS
+SELECT f.filters, s.views, (SELECT count(*) FROM pageviews.visits('2024-05-02', '2024-05-03', 'norow.example', f.filters::jsonb)) AS visits,
+	   (SELECT sum(visits) FROM pageviews.journeys('2024-05-02', '2024-05-03', 'norow.example', f.filters::jsonb)) AS journeys
+FROM (VALUES (NULL), ('{"page": "/"}'), ('{"country": null}')) AS f (filters), LATERAL pageviews.summary('2024-05-02', '2024-05-03', 'norow.example', f.filters::jsonb) AS s;
+EXECUTE without_row;
+SELECT pageviews.roll_up();
+EXECUTE without_row;
+
 DROP EXTENSION pageviews;

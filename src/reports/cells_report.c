@@ -47,6 +47,7 @@ typedef struct Report
 	Jsonb		 *filters;
 	bool		  origins; /* whether where visits came from is needed, and what browsers are */
 	bool		  traits;
+	bool		  sessions; /* whether the filters ask what sessions are: those that have a row */
 	bool		  by_site;
 	CellDetail	  detail;
 	RollupState	  state;
@@ -207,6 +208,8 @@ take_session(void *context, const SessionViews *views)
 	Report *report = context;
 	bool	changed = report->rolled && !visits_same(views);
 
+	if (report->sessions && !views->has_created_at)
+		return;
 	report->session_site = views->site;
 	if (changed)
 	{
@@ -297,6 +300,7 @@ add_views(Report *report)
 			.filters = report->filters,
 			.origins = report->origins,
 			.traits = report->traits,
+			.created = report->sessions,
 			.parts = PARTS_OF_VISITS,
 			.changes = report->changes,
 			.before_until = report->rolled ? report->state.rolled_until : DT_NOBEGIN,
@@ -331,9 +335,9 @@ add_views(Report *report)
 static void
 check_filters(Report *report)
 {
-	filters_check(report->filters, &report->origins, &report->traits);
+	filters_check(report->filters, &report->origins, &report->sessions);
 	report->origins |= report->dimension == DIMENSION_ORIGIN;
-	report->traits |= report->dimension >= DIMENSION_FIRST_OF_SESSION;
+	report->traits = report->sessions || report->dimension >= DIMENSION_FIRST_OF_SESSION;
 }
 
 /* How far the roll-ups are, and what they may have wrong. */
