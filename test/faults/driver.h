@@ -64,6 +64,7 @@ typedef struct Event
 	struct Event *earlier; /* in the ledger */
 	char		  id[37];
 	uint64_t	  seed[2];
+	bool		  said;		/* something about it went out, or waits, under this id */
 	View		 *during;	/* NULL: it is of no view */
 	Telling		 *tellings; /* under this id */
 	long		  serial;

@@ -70,8 +70,9 @@ write_message(const Visitor *v, Event *event, char *text)
 {
 	char name[TEXT_LIMIT], properties[TEXT_LIMIT], view[64] = "";
 
-	if (event->tellings == NULL)
+	if (!event->said)
 		id_stamp(v, event->seed, event->born, event->id);
+	event->said = true;
 	if (event->during)
 	{
 		view_name(v, event->during);
@@ -197,6 +198,7 @@ refused(Visitor *v, Event *event, const char *text)
 	if (strcmp(code, "clock") == 0 && rules.skew_ms >= 0)
 	{
 		event->tellings = NULL;
+		event->said = false;
 		if (visitor_drifts(v))
 			tell(v, event);
 		return;

@@ -170,7 +170,10 @@ ORDER BY happened_at LIMIT 6
 EOT
 	my $s = eval { $node->stats };
 
-	push @wrong, "foreign: $figure{events_foreign} events that nobody told of" if $figure{events_foreign};
+	push @wrong, "foreign: $figure{events_foreign} events that nobody told of, the first: " . $node->value(<<'EOT') if $figure{events_foreign};
+SELECT to_jsonb(e) FROM pageviews.events AS e
+WHERE NOT EXISTS (SELECT FROM public.event_ledger AS l WHERE l.event = e.event_id) ORDER BY occurred_at LIMIT 1
+EOT
 	push @wrong, "$figure{events_refused} events were refused" if $figure{events_refused};
 	push @wrong, 'nothing happened' if !$figure{events};
 	push @wrong, 'not every event that was taken is accounted for'
