@@ -2,7 +2,7 @@
  * driver.c
  *	  Seeded visitors against a server that is being broken, and their ledger.
  *
- *	driver --port N --ledger FILE [options]
+ *	driver --port N --ledger FILE --events FILE [options]
  *	  --visitors N	browsers at a time (100)
  *	  --seconds N	how long new views begin (6); then everyone comes back and says
  *					what is left, until all of it is stored
@@ -14,7 +14,8 @@
  *					the server's may jump: ids that it refuses for it are made anew
  *	  --mischief N	of a hundred messages so many go twice, late, out of order, or on
  *					another way
- *	  --marked N	of a hundred views so many say SPOIL0 or SPOILF in their titles
+ *	  --marked N	of a hundred views so many say SPOIL0 or SPOILF in their titles, and
+ *					in the names of what happens there
  *	  --older MS	views have been looked at for up to so long before they are told of
  *
  * SIGUSR1 resets half of the sockets.  The ledger has a line a view: id, true
@@ -24,6 +25,12 @@
  * many ms the driver itself was late, at most, while the view lasted.
  * The last line of the output is "settled N of N", and the status 0, when
  * nothing is left to be said.
+ *
+ * In some views things happen (events.c), and their visitor tells of each until he hears
+ * that it is stored.  The ledger of events has a line for each view and session by
+ * which an event was told, at least one: id, name and properties as JSON, path, view,
+ * session, in a note, acked, stored, gone for good, code of a final refusal, when it
+ * happened, and when it was stored or its visitor gone (0: neither).
  */
 #include "driver.h"
 
@@ -51,22 +58,18 @@ on_usr1(int signal)
 
 /* Reads the options; false when they make no sense. */
 static bool
-read_options(int argc, char **argv, const char **path, long *seconds, long *patience)
+read_options(int argc, char **argv, const char **path, const char **events, long *seconds,
+			 long *patience)
 {
-	static const struct option options[] = {{"port", required_argument, NULL, 'p'},
-											{"ledger", required_argument, NULL, 'l'},
-											{"visitors", required_argument, NULL, 'v'},
-											{"seconds", required_argument, NULL, 's'},
-											{"patience", required_argument, NULL, 'w'},
-											{"backoff", required_argument, NULL, 'b'},
-											{"seed", required_argument, NULL, 'r'},
-											{"via", required_argument, NULL, 'i'},
-											{"skew", required_argument, NULL, 'k'},
-											{"mischief", required_argument, NULL, 'm'},
-											{"marked", required_argument, NULL, 'x'},
-											{"older", required_argument, NULL, 'o'},
-											{NULL, 0, NULL, 0}};
-	int						   option;
+	static const struct option options[] = {
+		{"port", required_argument, NULL, 'p'},		{"ledger", required_argument, NULL, 'l'},
+		{"events", required_argument, NULL, 'e'},	{"visitors", required_argument, NULL, 'v'},
+		{"seconds", required_argument, NULL, 's'},	{"patience", required_argument, NULL, 'w'},
+		{"backoff", required_argument, NULL, 'b'},	{"seed", required_argument, NULL, 'r'},
+		{"via", required_argument, NULL, 'i'},		{"skew", required_argument, NULL, 'k'},
+		{"mischief", required_argument, NULL, 'm'}, {"marked", required_argument, NULL, 'x'},
+		{"older", required_argument, NULL, 'o'},	{NULL, 0, NULL, 0}};
+	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 	{
@@ -77,6 +80,9 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 				break;
 			case 'l':
 				*path = optarg;
+				break;
+			case 'e':
+				*events = optarg;
 				break;
 			case 'v':
 				rules.visitors = atol(optarg);
@@ -114,7 +120,8 @@ read_options(int argc, char **argv, const char **path, long *seconds, long *pati
 	}
 	if (rules.via == 0)
 		rules.via = rules.port;
-	return rules.port > 0 && *path && rules.visitors > 0 && rules.backoff_ms > 0 && optind == argc;
+	return rules.port > 0 && *path && *events && rules.visitors > 0 && rules.backoff_ms > 0 &&
+		   optind == argc;
 }
 
 /* One turn over everybody; how many have nothing left to say. */
@@ -139,13 +146,13 @@ int
 main(int argc, char **argv)
 {
 	struct sigaction action = {.sa_handler = on_usr1};
-	const char		*path = NULL;
+	const char		*path = NULL, *events = NULL;
 	long			 seconds = 6, patience = 40, settled;
 	int64_t			 now, last;
 	Visitor			*visitors;
 
 	if (getrandom(&rules.seed, sizeof rules.seed / 2, 0) < 0 ||
-		!read_options(argc, argv, &path, &seconds, &patience))
+		!read_options(argc, argv, &path, &events, &seconds, &patience))
 	{
 		fprintf(stderr, "usage: see the top of driver.c\n");
 		return 2;
@@ -171,15 +178,16 @@ main(int argc, char **argv)
 		last = now;
 	} while (!rules.settling ||
 			 (settled < rules.visitors && now < rules.until + patience * 1000000));
-	if (!ledger_write(path, now_us()))
+	if (!ledger_write(path, now_us()) || !events_write(events))
 	{
-		perror(path);
+		perror("ledger");
 		return 2;
 	}
-	printf("views %ld sockets %ld deaths %ld watchdogs %ld notes %ld refused %ld errors %ld "
-		   "repeats %ld pages %ld renamed %ld\n",
-		   totals.views, totals.sockets, totals.deaths, totals.watchdogs, totals.notes,
-		   totals.refused, totals.errors, totals.repeats, totals.pages, totals.renamed);
+	printf(
+		"views %ld events %ld sockets %ld deaths %ld watchdogs %ld notes %ld refused %ld errors %ld "
+		"repeats %ld pages %ld renamed %ld\n",
+		totals.views, totals.events, totals.sockets, totals.deaths, totals.watchdogs, totals.notes,
+		totals.refused, totals.errors, totals.repeats, totals.pages, totals.renamed);
 	printf("settled %ld of %ld\n", settled, rules.visitors);
 	return settled == rules.visitors ? 0 : 1;
 }

@@ -19,26 +19,17 @@
 
 /* Puts a copy on the shelf, if there is room. */
 static bool
-shelve(Visitor *v, View *view, bool opens, const char *text, int length, int64_t due)
+shelve(Visitor *v, const Message *message, int64_t due)
 {
-	Shelved *shelved = &v->shelf[v->shelved];
-
 	if (v->shelved == SHELF)
 		return false;
-	v->shelved++;
-	shelved->view = view;
-	shelved->due = due;
-	shelved->since = now_us();
-	shelved->n = view->n;
-	shelved->opens = opens;
-	shelved->length = length;
-	memcpy(shelved->text, text, (size_t) length);
+	v->shelf[v->shelved++] = (Shelved){.message = *message, .due = due, .since = now_us()};
 	totals.repeats++;
 	return true;
 }
 
 bool
-mischief_keeps(Visitor *v, View *view, bool opens, const char *text, int length)
+mischief_keeps(Visitor *v, const Message *message)
 {
 	int64_t due = 0;
 
@@ -46,7 +37,7 @@ mischief_keeps(Visitor *v, View *view, bool opens, const char *text, int length)
 		return false;
 	if (visitor_roll(v, 3))
 		due = now_us() + (int64_t) visitor_roll(v, LATE_US);
-	return shelve(v, view, opens, text, length, due) && visitor_roll(v, 2);
+	return shelve(v, message, due) && visitor_roll(v, 2);
 }
 
 static bool
@@ -58,13 +49,13 @@ is_due(const Shelved *shelved, bool behind, int64_t now)
 }
 
 /* Takes one from the shelf, and shuffles it. */
-static Shelved
+static Message
 take_down(Visitor *v, int i)
 {
-	Shelved shelved = v->shelf[i];
+	Message message = v->shelf[i].message;
 
 	v->shelf[i] = v->shelf[--v->shelved];
-	return shelved;
+	return message;
 }
 
 /* Everything on the shelf, due or not, as one note, and perhaps twice. */
@@ -76,12 +67,14 @@ send_shelf(Visitor *v)
 
 	while (v->shelved > 0)
 	{
-		Shelved shelved = take_down(v, (int) visitor_roll(v, (uint64_t) v->shelved));
+		Message message = take_down(v, (int) visitor_roll(v, (uint64_t) v->shelved));
 
+		if (message.event)
+			event_told(v, message.event, true);
 		if (length > 0)
 			body[length++] = ',';
-		memcpy(body + length, shelved.text, (size_t) shelved.length);
-		length += shelved.length;
+		memcpy(body + length, message.text, (size_t) message.length);
+		length += message.length;
 	}
 	v->letter_again = visitor_roll(v, 2);
 	visitor_post(v, body, length);
@@ -92,11 +85,11 @@ mischief_sweep(Visitor *v, bool behind, int64_t now)
 {
 	for (int i = 0; i < v->shelved;)
 	{
-		const Shelved *next = &v->shelf[i];
+		const Message *next = &v->shelf[i].message;
 		bool	note = (next->opens && next->n > next->view->answered) || visitor_roll(v, 3) == 0;
-		Shelved shelved;
+		Message message;
 
-		if (!is_due(next, behind, now) || (note && v->beacon.fd >= 0) ||
+		if (!is_due(&v->shelf[i], behind, now) || (note && v->beacon.fd >= 0) ||
 			(!note && v->step != STEP_OPEN))
 		{
 			i++;
@@ -107,8 +100,10 @@ mischief_sweep(Visitor *v, bool behind, int64_t now)
 			send_shelf(v);
 			return;
 		}
-		shelved = take_down(v, i);
-		if (!line_frame(&v->line, 1, shelved.text, (size_t) shelved.length))
+		message = take_down(v, i);
+		if (message.event)
+			event_told(v, message.event, false);
+		if (!line_frame(&v->line, 1, message.text, (size_t) message.length))
 		{
 			visitor_lost(v);
 			return;

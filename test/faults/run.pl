@@ -1,5 +1,6 @@
 # The fault suite: seeded visitors (driver.c) on a cluster that is being broken,
-# and a look at whether their ledger and the table agree (Pageviews::Faults::Verdict).
+# and a look at whether their ledgers, of views and of events, and the tables agree
+# (Pageviews::Faults::Verdict).
 #
 #	run.pl [--seed N] [--seconds N] [--visitors N] [--short] [--self-test] [--list] [fault ...]
 #
@@ -88,7 +89,8 @@ my $node = Pageviews::Cluster->running(
 	checkpoint_interval => Pageviews::Faults::Verdict::CHECKPOINT . 'ms',
 	conf => "restart_after_crash = on\nmax_connections = 40\nlog_min_messages = log\n");
 my ($passed, $failed) = (0, 0);
-my %sum = map { $_ => 0 } qw(views lost duplicated bent forgotten unheard vanished);
+my %sum = map { $_ => 0 } qw(views lost duplicated bent forgotten unheard vanished),
+  map { "events$_" } '', qw(_lost _duplicated _altered _forgotten _unheard);
 
 Pageviews::Faults::Verdict::prepare($node);
 
@@ -104,6 +106,7 @@ sub send_visitors
 	exec { $ENV{PAGEVIEWS_DRIVER} } $ENV{PAGEVIEWS_DRIVER},
 	  '--port' => $node->web,
 	  '--ledger' => "$folder/$fault->{file}.csv",
+	  '--events' => "$folder/$fault->{file}.events.csv",
 	  '--seed' => $seed,
 	  '--visitors' => $o{visitors},
 	  '--seconds' => $fault->{seconds},
@@ -121,8 +124,8 @@ sub rests
 	{
 		my $s = eval { $node->stats };
 
-		$last = $s ? join ' ', map { "$_ $s->{$_}" } qw(views_open views_lost views_queued) : $@;
-		return () if $s && !($s->{views_open} + $s->{views_lost} + $s->{views_queued})
+		$last = $s ? join ' ', map { "$_ $s->{$_}" } qw(views_open views_lost views_queued events_queued) : $@;
+		return () if $s && !($s->{views_open} + $s->{views_lost} + $s->{views_queued} + $s->{events_queued})
 		  && !eval { $node->value('SELECT count(*) FROM pageviews.views WHERE ended_at IS NULL') };
 		sleep 0.1;
 	}
@@ -150,6 +153,24 @@ sub report
 		chomp(my $text = $_);
 		print $screen map { "  | $_\n" } split /\n/, $text;
 	}
+}
+
+# What became of views and events.
+sub figures
+{
+	my ($v) = @_;
+
+	return sprintf 'views %d, lost %d, duplicated %d, beyond tolerance %d, never heard of %d; '
+	  . 'events %d, lost %d, duplicated %d, altered %d, never heard of %d',
+	  @$v{ qw(views lost duplicated bent unheard), map { "events$_" } '', qw(_lost _duplicated _altered _unheard) };
+}
+
+# What went with the worker's memory.
+sub forgotten
+{
+	my ($v) = @_;
+
+	return sprintf '%d views of %d whose visitor never came back, %d events', @$v{qw(forgotten vanished events_forgotten)};
 }
 
 # What is wrong when a fault is over.
@@ -186,22 +207,21 @@ sub endure
 	push @wrong, "the visitors say: $said" if $?;
 	push @wrong, rests();
 	my $verdict = eval {
-		Pageviews::Faults::Verdict::take_ledger($node, "$folder/$fault{file}.csv");
+		Pageviews::Faults::Verdict::take_ledger($node, map { "$folder/$fault{file}.$_" } qw(csv events.csv));
 		Pageviews::Faults::Verdict::judge($node, \%fault);
 	} // { wrong => ["no comparison: $@"] };
-	my %v = ((map { $_ => 0 } keys %sum, qw(refused late)), %$verdict);
+	my %v = ((map { $_ => 0 } keys %sum, qw(refused events_refused late)), %$verdict);
 
 	push @wrong, @{ $v{wrong} };
 	push @wrong, after(\%fault) if $fault{after};
-	push @wrong, "the visitors say: $said" if $v{refused};
+	push @wrong, "the visitors say: $said" if $v{refused} || $v{events_refused};
 	push @wrong, @{ $struck->{told} } if @wrong;
 	push @wrong, sprintf 'the driver was late by up to %d ms; for %d ms some process waited for a processor',
 	  $v{late}, waited_ms() - $waited if @wrong;
 	push @wrong, sprintf q{again: make test-faults FAULTS="%s '%s'"}, join(' ', "--seed $o{seed}", @repeated), $fault{name}
 	  if @wrong;
-	report(sprintf('%s: views %d, lost %d, duplicated %d, beyond tolerance %d, never heard of %d, restarts %d%s',
-			$fault{name}, @v{qw(views lost duplicated bent unheard)}, $struck->{restarts},
-			$fault{losses} ? ", gone with the memory $v{forgotten} of $v{vanished} whose visitor never came back" : ''),
+	report(sprintf('%s: %s; restarts %d%s', $fault{name}, figures(\%v), $struck->{restarts},
+			$fault{losses} ? '; gone with the memory ' . forgotten(\%v) : ''),
 		@wrong);
 	$sum{$_} += $v{$_} for keys %sum;
 }
@@ -217,7 +237,7 @@ eval {
 	$node->stop;
 	1;
 } or report('the suite itself', $@);
-printf $screen "sum: views %d, lost %d, duplicated %d, beyond tolerance %d, never heard of %d, gone with the memory %d (%.2f %% of all views) of %d whose visitor never came back\n",
-  @sum{qw(views lost duplicated bent unheard forgotten)}, $sum{views} ? 100 * $sum{forgotten} / $sum{views} : 0, $sum{vanished};
+printf $screen "sum: %s; gone with the memory %s (%.2f %% of all views)\n",
+  figures(\%sum), forgotten(\%sum), $sum{views} ? 100 * $sum{forgotten} / $sum{views} : 0;
 print $screen "$passed passed, $failed failed\n";
 exit($failed ? 1 : 0);

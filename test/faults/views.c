@@ -28,7 +28,7 @@ view_new(Visitor *v, int64_t now)
 		view->visible = (int64_t) visitor_roll(v, (uint64_t) rules.older_ms * 1000);
 		view->born -= view->visible;
 	}
-	view_stamp(v, view);
+	id_stamp(v, view->seed, view->born, view->id);
 	view->shown = true;
 	view->earlier = ledger;
 	ledger = view;
@@ -37,14 +37,22 @@ view_new(Visitor *v, int64_t now)
 }
 
 void
-view_stamp(const Visitor *v, View *view)
+id_stamp(const Visitor *v, const uint64_t seed[2], int64_t born, char *id)
 {
-	int64_t	 born = wall_ms() - (now_us() - view->born) / 1000;
-	uint64_t ms = (uint64_t) (born + v->skew + v->offset), a = view->seed[0], b = view->seed[1];
+	int64_t	 began = wall_ms() - (now_us() - born) / 1000;
+	uint64_t ms = (uint64_t) (began + v->skew + v->offset), a = seed[0], b = seed[1];
 
-	snprintf(view->id, sizeof view->id, "%08x-%04x-7%03x-%04x-%012llx", (unsigned) (ms >> 16),
+	snprintf(id, 37, "%08x-%04x-7%03x-%04x-%012llx", (unsigned) (ms >> 16),
 			 (unsigned) (ms & 0xffff), (unsigned) (a & 0xfff),
 			 (unsigned) (0x8000 | (a >> 12 & 0x3fff)), (unsigned long long) (b & 0xffffffffffff));
+}
+
+void
+view_name(const Visitor *v, View *view)
+{
+	if (!view->said)
+		id_stamp(v, view->seed, view->born, view->id);
+	view->said = true;
 }
 
 void

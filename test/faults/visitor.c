@@ -65,8 +65,8 @@ visitor_init(Visitor *v, int number)
 bool
 visitor_settled(const Visitor *v)
 {
-	return rules.settling && v->live == NULL && v->pending == NULL && v->noted == NULL &&
-		   v->shelved == 0;
+	return rules.settling && v->live == NULL && v->pending == NULL && v->events == NULL &&
+		   v->noted == NULL && v->shelved == 0;
 }
 
 /* The socket is no more; the next one comes after a while. */
@@ -102,37 +102,35 @@ visitor_reset(Visitor *v)
 
 /* --- what is said -------------------------------------------------------------- */
 
-/* A view has its name from the moment on at which something is said about it. */
-static void
-name(Visitor *v, View *view)
+bool
+visitor_send(Visitor *v, const Message *message)
 {
-	if (!view->said)
-		view_stamp(v, view);
-	view->said = true;
-}
-
-/* Says it as the view stands; false when the socket is gone. */
-static bool
-say(Visitor *v, View *view, const char *type, bool whole)
-{
-	char text[MESSAGE_LIMIT];
-	int	 length;
-
-	if (v->step != STEP_OPEN)
-		return false;
-	name(v, view);
-	length = view_message(view, type, whole, text);
-	if (rules.mischief && mischief_keeps(v, view, type[0] == 'v', text, length))
+	if (rules.mischief && mischief_keeps(v, message))
 		return true;
 	if (v->unanswered == 0)
 		v->unanswered = now_us();
-	if (!line_frame(&v->line, 1, text, (size_t) length))
+	if (message->event)
+		event_told(v, message->event, false);
+	if (!line_frame(&v->line, 1, message->text, (size_t) message->length))
 	{
 		visitor_lost(v);
 		return false;
 	}
 	mischief_sweep(v, true, now_us());
 	return v->step == STEP_OPEN;
+}
+
+/* Says it as the view stands; false when the socket is gone. */
+static bool
+say(Visitor *v, View *view, const char *type, bool whole)
+{
+	Message message = {.view = view, .n = view->n, .opens = type[0] == 'v'};
+
+	if (v->step != STEP_OPEN)
+		return false;
+	view_name(v, view);
+	message.length = view_message(view, type, whole, message.text);
+	return visitor_send(v, &message);
 }
 
 /* How the live view stands now; on a new socket it is announced again. */
@@ -162,9 +160,8 @@ report(Visitor *v, bool shown)
 	}
 }
 
-/* Posts what is pending (with `only`, that alone) as one note, if none is on its way. */
-static bool
-post(Visitor *v, View *only)
+bool
+visitor_note(Visitor *v, View *only)
 {
 	char body[NOTE_LIMIT - 512];
 	int	 length = 0, count = 0;
@@ -176,20 +173,24 @@ post(Visitor *v, View *only)
 	{
 		if (count++)
 			body[length++] = ',';
-		name(v, view);
+		view_name(v, view);
 		length += view_message(view, "end", true, body + length);
 	}
+	length = events_note(v, body, length, count);
 	return visitor_post(v, body, length);
 }
 
 bool
 visitor_post(Visitor *v, const char *messages, int length)
 {
+	char cookie[COOKIE_LIMIT + 16];
+
+	cookie_line(v, cookie);
 	v->letter_length = snprintf(v->letter, sizeof v->letter,
 								"POST /_view/note HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n"
-								"Origin: http://127.0.0.1:%ld\r\nContent-Type: text/plain\r\n"
+								"Origin: http://127.0.0.1:%ld\r\nContent-Type: text/plain\r\n%s"
 								"Connection: close\r\nContent-Length: %d\r\n\r\n[%.*s]",
-								rules.port, rules.port, length + 2, length, messages);
+								rules.port, rules.port, cookie, length + 2, length, messages);
 	totals.notes++;
 	v->noted_at = now_us();
 	return line_open(&v->beacon);
@@ -256,6 +257,7 @@ vanish(Visitor *v, bool reset)
 	view_count(view, false, now_us());
 	view->gone = true;
 	view->ended_wall = wall_ms();
+	events_leave(v, view);
 	v->live = NULL;
 	v->shelved = 0;
 	leave_socket(v, reset, between(v, 0, 300));
@@ -265,9 +267,12 @@ static void
 leave(Visitor *v)
 {
 	uint64_t way = visitor_roll(v, 100);
-	bool	 known = v->known;
+	bool	 known;
 	View	*view;
 
+	if (!rules.settling && visitor_roll(v, 8) == 0) /* the last thing that is done */
+		event_happens(v);
+	known = v->known;
 	if (!rules.settling && way < 12)
 	{
 		vanish(v, way < 6);
@@ -280,7 +285,7 @@ leave(Visitor *v)
 		v->pending = view->next;
 		v->noted = view;
 		leave_socket(v, false, between(v, 0, 300));
-		if (!post(v, view))
+		if (!visitor_note(v, view))
 			visitor_noted(v, 0);
 		return;
 	}
@@ -295,7 +300,7 @@ leave(Visitor *v)
 	{
 		if (way >= 80)
 			leave_socket(v, way & 1, between(v, 0, 500));
-		post(v, NULL);
+		visitor_note(v, NULL);
 	}
 	if (way >= 50 && way < 80 && !rules.settling) /* closed at once, a word sent or not */
 		leave_socket(v, way % 5 == 0, between(v, 0, 500));
@@ -307,36 +312,6 @@ void
 visitor_greeted(Visitor *v)
 {
 	v->step = STEP_GREETING;
-}
-
-static bool
-says(const char *text, const char *type)
-{
-	char field[40];
-
-	snprintf(field, sizeof field, "\"type\":\"%s\"", type);
-	return strstr(text, field) != NULL;
-}
-
-/* Copies a text field's value; empty when it is not there. */
-static void
-field(const char *text, const char *name, char *value, size_t size)
-{
-	char		key[32];
-	const char *at;
-	size_t		length = 0;
-
-	snprintf(key, sizeof key, "\"%s\":\"", name);
-	at = strstr(text, key);
-	if (at)
-	{
-		at += strlen(key);
-		length = strcspn(at, "\"");
-		if (length >= size)
-			length = size - 1;
-		memcpy(value, at, length);
-	}
-	value[length] = '\0';
 }
 
 /* The server greets: the live view is announced, then all that is left. */
@@ -375,6 +350,7 @@ greeting(Visitor *v, const char *text)
 		say(v, v->again, "end", true);
 		v->again = NULL;
 	}
+	events_greet(v);
 }
 
 /* Takes a view out of what waits. */
@@ -393,23 +369,27 @@ forget(Visitor *v, View *view)
 		v->live = NULL;
 }
 
-/*
- * The server's clock is another: the view gets a new time and keeps its random bits.
- * If that does not help, the next hello tells the time.
- */
+/* Once on a socket what was refused is said again there; then the next hello tells the time. */
+bool
+visitor_drifts(Visitor *v)
+{
+	totals.renamed++;
+	if (v->adrift)
+		leave_socket(v, false, 0);
+	else
+		v->adrift = true;
+	return v->step == STEP_OPEN;
+}
+
+/* The server's clock is another: the view gets a new time and keeps its random bits. */
 static void
 rename_view(Visitor *v, View *view)
 {
-	totals.renamed++;
 	view->said = false;
 	if (view == v->live)
 		v->known = false;
-	if (v->adrift)
-	{
-		leave_socket(v, false, 0);
+	if (!visitor_drifts(v))
 		return;
-	}
-	v->adrift = true;
 	if (view == v->live)
 		report(v, view->shown);
 	else
@@ -421,7 +401,7 @@ refused(Visitor *v, View *view, const char *text)
 {
 	char code[sizeof view->refused];
 
-	field(text, "code", code, sizeof code);
+	answer_field(text, "code", code, sizeof code);
 	if (strcmp(code, "clock") == 0 && rules.skew_ms >= 0)
 	{
 		rename_view(v, view);
@@ -466,23 +446,25 @@ visitor_heard(Visitor *v, const char *text)
 	char		id[37];
 	View	   *view;
 
-	if (says(text, "hello"))
+	if (answer_says(text, "hello"))
 	{
 		greeting(v, text);
 		return;
 	}
 	v->unanswered = 0;
-	if (says(text, "error"))
+	if (answer_says(text, "error"))
 	{
 		if (totals.errors++ < 5)
 			fprintf(stderr, "%s\n", text);
 		return;
 	}
-	field(text, "view", id, sizeof id);
+	if (event_heard(v, text))
+		return;
+	answer_field(text, "view", id, sizeof id);
 	view = find(v, id);
 	if (view == NULL)
 		return;
-	if (says(text, "refused"))
+	if (answer_says(text, "refused"))
 	{
 		/* What went astray was overtaken: another page is there, or the end. */
 		if (!rules.mischief || n >= view->n)
@@ -495,7 +477,7 @@ visitor_heard(Visitor *v, const char *text)
 		view->answered = n;
 	if (n >= view->n)
 		view->heard = view->ended ? view->since : view->reported;
-	if (says(text, "stored") && view->ended && n >= view->n)
+	if (answer_says(text, "stored") && view->ended && n >= view->n)
 	{
 		view->stored = true;
 		view->stored_wall = wall_ms();
@@ -522,6 +504,11 @@ live_on(Visitor *v, int64_t now)
 		v->turns = now + between(v, 50, 1500);
 		report(v, !view->shown);
 	}
+	else if (now >= v->happens)
+	{
+		v->happens = visitor_roll(v, 2) ? now + between(v, 0, 800) : INT64_MAX;
+		event_happens(v);
+	}
 	else if (view->shown && v->step == STEP_OPEN && now - view->reported > heartbeat_ms * MS)
 		report(v, true);
 }
@@ -540,6 +527,7 @@ visitor_sweep(Visitor *v, int64_t now, int64_t late)
 		v->live = view_new(v, now);
 		v->leaves = now + between(v, 100, visitor_roll(v, 4) ? 1500 : 5000);
 		v->turns = now + between(v, 50, 1500);
+		v->happens = visitor_roll(v, 3) ? INT64_MAX : now + between(v, 0, 1500);
 		v->known = false;
 		if (v->step == STEP_OPEN)
 			report(v, true);
@@ -548,14 +536,15 @@ visitor_sweep(Visitor *v, int64_t now, int64_t late)
 	}
 	mischief_sweep(v, false, now);
 	/* The answer may have gone to another connection: the next page asks again. */
-	if (rules.settling && v->step == STEP_OPEN && v->pending && now - v->greeted > PAGE_MS * MS)
+	if (rules.settling && v->step == STEP_OPEN && (v->pending || v->events) &&
+		now - v->greeted > PAGE_MS * MS)
 	{
 		totals.pages++;
 		leave_socket(v, false, 0);
 	}
 	if (v->step == STEP_AWAY)
 	{
-		if (now >= v->retry && (v->live || v->pending))
+		if (now >= v->retry && (v->live || v->pending || v->events))
 		{
 			v->step = STEP_SHAKING;
 			v->unanswered = now;

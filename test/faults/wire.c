@@ -99,6 +99,35 @@ line_frame(Line *line, int opcode, const char *payload, size_t length)
 	return line_bytes(line, (char *) frame, head + 4 + length);
 }
 
+bool
+answer_says(const char *text, const char *type)
+{
+	char field[40];
+
+	snprintf(field, sizeof field, "\"type\":\"%s\"", type);
+	return strstr(text, field) != NULL;
+}
+
+void
+answer_field(const char *text, const char *name, char *value, size_t size)
+{
+	char		key[32];
+	const char *at;
+	size_t		length = 0;
+
+	snprintf(key, sizeof key, "\"%s\":\"", name);
+	at = strstr(text, key);
+	if (at)
+	{
+		at += strlen(key);
+		length = strcspn(at, "\"");
+		if (length >= size)
+			length = size - 1;
+		memcpy(value, at, length);
+	}
+	value[length] = '\0';
+}
+
 /* Drops what was taken from the front of the input. */
 static void
 take(Line *line, size_t length)
@@ -152,6 +181,8 @@ take_answer(Line *line)
 		return true;
 	if (strncmp(line->input, "HTTP/1.1 101", 12) != 0)
 		return false;
+	*end = '\0';
+	cookie_take(line->owner, line->input);
 	take(line, (size_t) (end + 4 - line->input));
 	visitor_greeted(line->owner);
 	return true;
@@ -162,20 +193,21 @@ static bool
 ask(Line *line)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = line};
-	char			   text[512];
+	char			   text[1024], cookie[COOKIE_LIMIT + 16];
 	int				   length;
 
 	line->asked = true;
 	epoll_ctl(poller, EPOLL_CTL_MOD, line->fd, &event);
 	if (line->note)
 		return line_bytes(line, line->owner->letter, (size_t) line->owner->letter_length);
+	cookie_line(line->owner, cookie);
 	length =
 		snprintf(text, sizeof text,
 				 "GET /_view/socket HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n"
 				 "Origin: http://127.0.0.1:%ld\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 				 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-				 "Sec-WebSocket-Protocol: pageviews.v1\r\nUser-Agent: faults\r\n\r\n",
-				 rules.port, rules.port);
+				 "Sec-WebSocket-Protocol: pageviews.v1\r\nUser-Agent: faults\r\n%s\r\n",
+				 rules.port, rules.port, cookie);
 	return line_bytes(line, text, (size_t) length);
 }
 

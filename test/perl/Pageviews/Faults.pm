@@ -54,7 +54,8 @@ sub all
 # Breaks things while the visitors are there: {restarts, error, told (what to add to
 # a failure), node (the one to look at from now on)}.  `fault` learns from when on
 # (counts_from) its views count, where that is not the beginning, and when the
-# worker's memory was lost (losses: first and last moment of each, ms since the epoch).
+# worker's memory was lost (losses: first and last moment of each, ms since the epoch), and
+# that cookies of before may be worth nothing any more (new_sessions).
 sub strike
 {
 	my ($fault, $node, $driver, $until) = @_;

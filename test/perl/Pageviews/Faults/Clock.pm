@@ -23,7 +23,7 @@ fault q{the machine's clock an hour ahead, then back} => sub {
 		sleep 2.5;
 	}
 },
-  before => sub { seam_in($_[0]) },
+  before => sub { seam_in($_[0]); $_[1]{new_sessions} = 1 },
   after => sub { seam_out($_[0]); () },
   options => [ '--skew' => 0, '--older' => 60_000 ],
   seconds => 12;
@@ -41,7 +41,7 @@ fault q{the machine's clock set back, and the worker another one} => sub {
 		sleep 2.5;
 	}
 },
-  before => sub { seam_in($_[0]) },
+  before => sub { seam_in($_[0]); $_[1]{new_sessions} = 1 },
   after => sub { seam_out($_[0]); () },
   options => [ '--skew' => 0, '--older' => 60_000 ],
   seconds => 13;
@@ -59,19 +59,25 @@ sub until_end
 	return timegm(0, 0, 0, 1, $month, $of + 1900) - $before - time;
 }
 
-# Both months have views, and no view lies in a month that is not its own.
+# Both months have views and events, and none of them lies in a month that is not its own.
 sub on_both_sides
 {
 	my ($node, $fault) = @_;
 	my $end = strftime('%Y-%m-%d 00:00:00+00', gmtime(time + $fault->{ahead} + 60));
-	my ($before, $after, $leaves) = split /\|/, $node->value(<<"EOT");
-SELECT count(*) FILTER (WHERE started_at < '$end'), count(*) FILTER (WHERE started_at >= '$end'),
-	count(DISTINCT v.tableoid)
-FROM pageviews.views AS v JOIN public.verdict AS l ON l.view = v.view_id
+	my @wrong;
+
+	for my $row ([ 'views', 'started_at', 'verdict AS l ON l.view = v.view_id' ],
+		[ 'events', 'occurred_at', 'event_verdict AS l ON l.event = v.event_id' ])
+	{
+		my ($table, $at, $ledger) = @$row;
+		my ($before, $after, $leaves) = split /\|/, $node->value(<<"EOT");
+SELECT count(*) FILTER (WHERE $at < '$end'), count(*) FILTER (WHERE $at >= '$end'), count(DISTINCT v.tableoid)
+FROM pageviews.$table AS v JOIN public.$ledger
 EOT
 
-	return "$before views before $end, $after behind, in $leaves partitions" if !$before || !$after || $leaves != 2;
-	return ();
+		push @wrong, "$before $table before $end, $after behind, in $leaves partitions" if !$before || !$after || $leaves != 2;
+	}
+	return @wrong;
 }
 
 for my $year (0, 1)

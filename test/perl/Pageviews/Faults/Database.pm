@@ -41,12 +41,15 @@ BEGIN
 END \$\$;
 DROP TRIGGER IF EXISTS breaks ON pageviews.views;
 CREATE TRIGGER breaks BEFORE INSERT OR UPDATE ON pageviews.views FOR EACH ROW EXECUTE FUNCTION public.breaks();
+DROP TRIGGER IF EXISTS breaks ON pageviews.events;
+CREATE TRIGGER breaks BEFORE INSERT ON pageviews.events FOR EACH ROW EXECUTE FUNCTION public.breaks();
 EOT
 }
 
 sub no_trigger
 {
-	insist($_[0], 'DROP TRIGGER IF EXISTS breaks ON pageviews.views; DROP FUNCTION IF EXISTS public.breaks()');
+	insist($_[0], "DROP TRIGGER IF EXISTS breaks ON pageviews.$_") for qw(views events);
+	insist($_[0], 'DROP FUNCTION IF EXISTS public.breaks()');
 }
 
 # Breaks writes for a while.
@@ -89,6 +92,7 @@ fault 'extension dropped and made' => sub {
 	my ($blow) = @_;
 
 	sleep 1;
+	$blow->{fault}{new_sessions} = 1;
 	insist($blow, 'DROP EXTENSION IF EXISTS pageviews');
 	sleep 1;
 	insist($blow, 'CREATE EXTENSION IF NOT EXISTS pageviews');
@@ -131,6 +135,7 @@ repeated 'extension updated' => 0.3, sub {
 	my $version = insist($blow, "SELECT default_version FROM pg_available_extensions WHERE name = 'pageviews'");
 
 	make_versions($version);
+	$blow->{fault}{new_sessions} = 1;
 	for my $to ('faults', $version)
 	{
 		insist($blow, "BEGIN; ALTER EXTENSION pageviews UPDATE TO '$to'; SELECT pg_sleep(0.4); COMMIT");

@@ -46,7 +46,7 @@ sub restores
 {
 	my ($node) = @_;
 	my $file = "$ENV{TESTDIR}/tmp_check/faults/restores.sql";
-	my $count = 'SELECT count(*), sum(engagement_ms) FROM pageviews.views';
+	my $count = 'SELECT count(*), sum(engagement_ms), (SELECT count(*) FROM pageviews.events) FROM pageviews.views';
 
 	$node->safe_psql('postgres', 'CREATE DATABASE restored');
 	my @wrong;

@@ -126,8 +126,8 @@ want 'listener out of descriptors', 'nofile', sub { 32 }, sub {
 
 # --- the disk ----------------------------------------------------------------------------
 
-# Moves the tables of views, with their indexes, into a tablespace.
-sub move_views
+# Moves the tables of views and events, with their indexes, into a tablespace.
+sub move_tables
 {
 	my ($blow, $space) = @_;
 
@@ -139,7 +139,7 @@ BEGIN
 	FOR command IN
 		SELECT format('ALTER %s %s SET TABLESPACE $space', CASE c.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, c.oid::regclass)
 		FROM pg_class AS c
-		WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relname ~ '^views_[0-9]' AND c.relkind IN ('r', 'i')
+		WHERE c.relnamespace = 'pageviews'::regnamespace AND c.relname ~ '^(views|events)_[0-9]' AND c.relkind IN ('r', 'i')
 		ORDER BY c.relkind DESC, c.relname
 	LOOP
 		EXECUTE command;
@@ -177,11 +177,11 @@ fault 'tablespace full' => sub {
 
 	mkdir "$disk/space" or die "$disk/space: $!";
 	insist($blow, "CREATE TABLESPACE small LOCATION '$disk/space'");
-	move_views($blow, 'small');
+	move_tables($blow, 'small');
 	eval { fill($blow, $disk) for 1 .. 2 };
 	my $error = $@;
 
-	move_views($blow, 'pg_default');
+	move_tables($blow, 'pg_default');
 	insist($blow, 'DROP TABLESPACE small');
 	rmdir "$disk/space" or die "$disk/space: $!";
 	die $error if $error;

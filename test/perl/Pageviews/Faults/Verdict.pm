@@ -11,6 +11,16 @@
 #	never heard of		a view that no answer reached, and whose visitor never came back
 #	foreign				a row that nobody announced
 #
+# And likewise of what happened in the views, events:
+#
+#	lost				the server said that it is stored, or its visitor told of it until he
+#						heard that, or it was acknowledged; and no row
+#	duplicated			more than one row
+#	altered				a row whose name, properties, page, view, session or time are not what it
+#						was told with; an event whose view or session became another one while
+#						it was told again may have either
+#	gone with the memory, never heard of, foreign	as of views
+#
 # And whether the reports that read roll-ups are those that read views, and the roll-ups
 # are, byte for byte, those that are made from scratch.
 
@@ -33,26 +43,41 @@ CREATE TABLE public.ledger (
 	view uuid, truth integer, n integer, acked boolean, stored boolean, ended boolean, gone boolean,
 	unheard integer, refused text, ended_at bigint, stored_at bigint,
 	stall integer, latest boolean NOT NULL DEFAULT true);
+CREATE TABLE public.event_ledger (
+	event uuid, name jsonb, props jsonb, path text, view uuid, session uuid, noted boolean,
+	acked boolean, stored boolean, gone boolean, refused text, happened_at bigint, ended_at bigint,
+	latest boolean NOT NULL DEFAULT true);
+CREATE INDEX ON public.event_ledger (event);
 EOT
 }
 
 # Takes in what the visitors of one fault wrote down.
 sub take_ledger
 {
-	my ($node, $file) = @_;
+	my ($node, $file, $events) = @_;
 
 	$node->safe_psql('postgres', <<"EOT");
 UPDATE public.ledger SET latest = false WHERE latest;
+UPDATE public.event_ledger SET latest = false WHERE latest;
 COPY public.ledger (view, truth, n, acked, stored, ended, gone, unheard, refused, ended_at, stored_at, stall)
 	FROM '$file' WITH (FORMAT csv);
+COPY public.event_ledger (event, name, props, path, view, session, noted, acked, stored, gone, refused, happened_at, ended_at)
+	FROM '$events' WITH (FORMAT csv);
 EOT
 }
 
-# When the memory was lost, as SQL that holds for the views l that it may have held.
+# When an id was made, ms since the epoch, as SQL.
+sub time_of
+{
+	my ($id) = @_;
+
+	return "('x' || left(replace($id\::text, '-', ''), 12))::bit(48)::bigint";
+}
+
+# When the memory was lost, as SQL that holds for those of l that it may have held, which began at `born`.
 sub held_by_lost_memory
 {
-	my ($fault) = @_;
-	my $born = "('x' || left(replace(l.view::text, '-', ''), 12))::bit(48)::bigint";
+	my ($fault, $born) = @_;
 
 	return join ' OR ', 'false',
 	  map { sprintf "($born <= %d AND l.ended_at + %d >= %d)", $_->[1], SETTLED, $_->[0] } @{ $fault->{losses} // [] };
@@ -95,11 +120,73 @@ ROLLBACK;
 EOT
 }
 
-# Holds the latest ledger against the table: figures by name, `wrong` (a list of texts).
+# Holds the latest ledger of events against their table, likewise.
+sub judge_events
+{
+	my ($node, $fault) = @_;
+	my $held = held_by_lost_memory($fault, 'l.happened_at');
+	my $since = $fault->{counts_from} // 0;
+	my $site = '127.0.0.1:' . $node->web;
+	# Where a cookie may have lost its worth, who tells by a note is somebody whom nobody knows.
+	my $stranger = $fault->{new_sessions} ? 't.noted' : 'false';
+	my $born = time_of('l.event');
+	my %figure;
+
+	$node->safe_psql('postgres', <<"EOT");
+DROP TABLE IF EXISTS public.event_verdict;
+CREATE TABLE public.event_verdict AS
+	SELECT l.*, r.rows,
+		r.copies = 0 AND (l.stored OR NOT (l.gone AND (NOT l.acked OR l.held))) AS lost,
+		r.copies > 1 AS duplicated,
+		r.copies = 1 AND NOT r.as_told AS altered,
+		r.copies = 0 AND NOT l.stored AND l.gone AND l.acked AND l.held AS forgotten,
+		r.copies = 0 AND NOT l.stored AND l.gone AND NOT l.acked AS unheard_of
+	FROM (SELECT l.*, $held AS held
+		  FROM (SELECT event, name, props, path, acked, stored, gone, happened_at, ended_at,
+					json_agg(json_build_array(view, session, noted)) AS told
+				FROM public.event_ledger WHERE latest AND happened_at >= $since
+				GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) AS l) AS l
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS copies, json_agg(e) AS rows,
+			bool_and(to_jsonb(e.name) = l.name AND e.props IS NOT DISTINCT FROM l.props
+				AND e.site = '$site' AND e.path = l.path
+				AND extract(epoch FROM e.occurred_at) * 1000 = $born
+				AND EXISTS (SELECT FROM public.event_ledger AS t
+							WHERE t.event = l.event AND t.view IS NOT DISTINCT FROM e.view_id
+								AND (t.session = e.session_id OR $stranger))) AS as_told
+		FROM pageviews.events AS e WHERE e.event_id = l.event) AS r;
+EOT
+	@figure{ map { "events$_" } '', qw(_lost _duplicated _altered _forgotten _unheard _refused _foreign) } = split /\|/, $node->value(<<'EOT');
+SELECT count(*), count(*) FILTER (WHERE lost), count(*) FILTER (WHERE duplicated), count(*) FILTER (WHERE altered),
+	count(*) FILTER (WHERE forgotten), count(*) FILTER (WHERE unheard_of),
+	(SELECT count(DISTINCT event) FROM public.event_ledger WHERE latest AND refused IS NOT NULL),
+	(SELECT count(*) FROM pageviews.events AS e WHERE NOT EXISTS (SELECT FROM public.event_ledger AS l WHERE l.event = e.event_id))
+FROM public.event_verdict
+EOT
+	my @wrong = split /\n/, $node->value(<<'EOT');
+SELECT CASE WHEN lost THEN 'lost' WHEN duplicated THEN 'duplicated' ELSE 'altered' END || ' event: ' || to_jsonb(v)
+FROM public.event_verdict AS v WHERE lost OR duplicated OR altered
+ORDER BY happened_at LIMIT 6
+EOT
+	my $s = eval { $node->stats };
+
+	push @wrong, "foreign: $figure{events_foreign} events that nobody told of, the first: " . $node->value(<<'EOT') if $figure{events_foreign};
+SELECT to_jsonb(e) FROM pageviews.events AS e
+WHERE NOT EXISTS (SELECT FROM public.event_ledger AS l WHERE l.event = e.event_id) ORDER BY occurred_at LIMIT 1
+EOT
+	push @wrong, "$figure{events_refused} events were refused" if $figure{events_refused};
+	# What counts late may be but the ends of views, after which nothing happens.
+	push @wrong, 'nothing happened' if !$figure{events} && !$since;
+	push @wrong, 'not every event that was taken is accounted for'
+	  if !$s || $s->{events_taken} != $s->{events_stored} + $s->{events_rejected} + $s->{events_queued} + $s->{events_dropped};
+	return { %figure, wrong => \@wrong };
+}
+
+# Holds the latest ledgers against the tables: figures by name, `wrong` (a list of texts).
 sub judge
 {
 	my ($node, $fault) = @_;
-	my $held = held_by_lost_memory($fault);
+	my $held = held_by_lost_memory($fault, time_of('l.view'));
 	my $since = $fault->{counts_from} // 0;
 	my ($tolerance, $stall) = (TOLERANCE, STALL);
 	my $checkpoint = CHECKPOINT + 1000;
@@ -139,13 +226,16 @@ EOT
 	push @wrong, "$figure{refused} views were refused" if $figure{refused};
 	push @wrong, 'nobody came' if !$figure{views};
 	push @wrong, 'not every announced view is accounted for' if !eval { $node->conserved };
+	my $events = judge_events($node, $fault);
+
+	push @wrong, @{ $events->{wrong} };
 	push @wrong, eval {
 		my @differ = grep { length } rolled_up($node);
 
 		@differ ? @differ : grep { length } from_scratch($node);
 	};
 	push @wrong, "the roll-ups could not be compared: $@" if $@;
-	return { %figure, wrong => \@wrong };
+	return { %$events, %figure, wrong => \@wrong };
 }
 
 1;
