@@ -9,7 +9,7 @@ use Pageviews::Cluster;
 use Pageviews::Truth;
 use Test::More;
 
-my $node = Pageviews::Cluster->running('main', rollup_delay => '0', conf => "autovacuum = off\n");
+my $node = Pageviews::Cluster->running('main', rollup_delay => '0', conf => "autovacuum = off\nmin_parallel_table_scan_size = 0\n");
 my $o = Pageviews::Truth::campaign(
 	$node,
 	views => 10000, days => 12, sites => 3, seed => 12, questions => 1, scale => 30,

@@ -184,6 +184,7 @@ fsync = on
 wal_level = replica
 max_wal_senders = 10
 max_connections = 100
+huge_pages = off
 EOT
 
 sub server

@@ -24,6 +24,14 @@ sub milliseconds
 	return median(@times);
 }
 
+# Whether a server has taken huge pages.
+sub huge_pages
+{
+	my $memory = PostgreSQL::Test::Utils::slurp_file('/proc/meminfo');
+
+	return $memory =~ /^HugePages_Rsvd: *[1-9]/m;
+}
+
 # Measures a report and shows its plan when the goal is missed.
 sub report
 {
@@ -45,7 +53,7 @@ section(
 		my $days = $ENV{BENCH_DAYS} || 30;
 		my $long = $days > 90;
 		my $node = cluster('reports', [ SERVER_CORE, LOAD_CORE ],
-			conf => "shared_buffers = 5GB\nwork_mem = 64MB\nmax_wal_size = 4GB\njit = off\n", rollup_delay => '0');
+			conf => "shared_buffers = 5GB\nwork_mem = 64MB\nmax_wal_size = 4GB\njit = off\nhuge_pages = try\n", rollup_delay => '0');
 		my $until = int(time / 86400) * 86400;
 
 		pin(SERVER_CORE, LOAD_CORE);
@@ -62,7 +70,9 @@ SELECT FROM pageviews.roll_up();
 SELECT extract(epoch FROM clock_timestamp() - started) FROM clock;
 EOT
 		progress('%d views; rolled up in %.0f s', $there, $rolling);
-		result(what => 'rolling up and packing, a view', measured => sprintf('%.1f us', 1e6 * $rolling / $there));
+		result(
+			what => 'rolling up and packing, a view', measured => sprintf('%.1f us', 1e6 * $rolling / $there),
+			note => 'shared buffers, for this and the reports, in huge pages: ' . (huge_pages() ? 'yes' : 'no'));
 		$node->safe_psql('postgres', 'VACUUM (FULL) pageviews.rollups');
 		$node->safe_psql('postgres', 'VACUUM (ANALYZE)');
 		my ($all, $rolled, $packed, $sessions) = split /\|/, $node->value(<<"EOT");

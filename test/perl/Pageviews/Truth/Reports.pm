@@ -177,7 +177,7 @@ EOT
 
 report(
 	'journeys', <<"EOT", <<"EOT");
-SELECT pages::text AS key, ROW(visits, visitors, share)::text AS exact, $none FROM pageviews.journeys(:period, depth => :depth)
+SELECT pages::text AS key, ROW(visits, visitors, share)::text AS exact, $none FROM pageviews.journeys(:period, depth => :depth, ways => NULL)
 EOT
 SELECT j.pages::text AS key, ROW(count(*), count(DISTINCT j.session_id), round(count(*) / sum(count(*)) OVER (), 4))::text AS exact, $none
 FROM (SELECT c.visit, c.session_id, array_agg(c.path ORDER BY c.nth) AS pages
