@@ -167,6 +167,10 @@ INSERT INTO pageviews.site_readers VALUES ('regress_pageviews_packer', 'b.exampl
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-11', 'b.example', '{"page": "/1*"}');
 SET ROLE regress_pageviews_packer;
 SELECT views FROM pageviews.summary('2024-02-10', '2024-02-11', NULL, '{"page": "/1*"}');
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-12', NULL, '{"page": ["/1*", "/midnight"]}');
+SET min_parallel_table_scan_size = 0;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-12', NULL, '{"page": ["/1*", "/midnight"]}');
+RESET min_parallel_table_scan_size;
 SELECT DISTINCT site FROM pageviews.packed_views;
 DELETE FROM pageviews.packed_days;
 RESET ROLE;
