@@ -11,6 +11,7 @@
  */
 #include "history_private.h"
 
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -301,6 +302,33 @@ read_rows(Reading *reading, TimestampTz since, TimestampTz until, ArrayType *ses
 	end_time(reading);
 }
 
+/* The sessions that are held back, as an array. */
+static ArrayType *
+sessions_held(const Reading *reading)
+{
+	Datum		 *elements = palloc_array(Datum, reading->before.table->members);
+	held_iterator iterator;
+	Held		 *held;
+	int			  count = 0;
+
+	held_start_iterate(reading->before.table, &iterator);
+	while ((held = held_iterate(reading->before.table, &iterator)) != NULL)
+		elements[count++] = PointerGetDatum(held->key.session);
+	return construct_array(elements, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+}
+
+/* Reads the views of [since, until): after the time that is wanted, those of visits that may go on. */
+static void
+read_between(Reading *reading, TimestampTz since, TimestampTz until)
+{
+	TimestampTz wanted = Max(since, Min(until, reading->days->query->wanted_until));
+
+	if (since < wanted)
+		read_rows(reading, since, wanted, NULL);
+	if (wanted < until && reading->before.table->members > 0)
+		read_rows(reading, wanted, until, sessions_held(reading));
+}
+
 void
 history_read_visits(Gatherer *gatherer, PackedDays *days)
 {
@@ -323,7 +351,7 @@ history_read_visits(Gatherer *gatherer, PackedDays *days)
 	for (int i = 0; i < days->days.count; i++)
 	{
 		if (at < days->days.at[i])
-			read_rows(&reading, at, days->days.at[i], NULL);
+			read_between(&reading, at, days->days.at[i]);
 		reading.end = at = days->days.at[i] + USECS_PER_DAY;
 		for (; next < count && packed[next].at < at; next++)
 		{
@@ -333,7 +361,7 @@ history_read_visits(Gatherer *gatherer, PackedDays *days)
 		end_time(&reading);
 	}
 	if (at < query->until)
-		read_rows(&reading, at, query->until, NULL);
+		read_between(&reading, at, query->until);
 	if (days->days.left_out_count > 0)
 		read_rows(&reading, query->since, query->until, left_out);
 	/* Nothing is left that what is held back could go on with. */

@@ -35,8 +35,8 @@ sub huge_pages
 # Measures a report and shows its plan when the goal is missed.
 sub report
 {
-	my ($node, $what, $query, $goal, $runs) = @_;
-	my $ms = milliseconds($node, $query, $runs // RUNS);
+	my ($node, $what, $query, $goal) = @_;
+	my $ms = milliseconds($node, $query, RUNS);
 
 	result(
 		what => $what, measured => sprintf('%.0f ms', $ms), value => $ms,
@@ -100,13 +100,13 @@ EOT
 		report($node, "summary of some pages, a day", "SELECT * FROM pageviews.summary($day, filters => '{\"page\": \"/blog/*\"}')", 100);
 		if (!$long)
 		{
-			report($node, "pages of a country, $of", "SELECT * FROM pageviews.pages($period, filters => '{\"country\": \"DE\"}')", 1000, 3);
-			report($node, "pages below a path, $of", "SELECT * FROM pageviews.pages($period, filters => '{\"page\": \"/blog/*\"}')", 1000, 3);
-			report($node, "referrers, of a search engine, $of", "SELECT * FROM pageviews.referrers($period, filters => '{\"referrer\": \"*google*\"}')", 1000, 3);
-			report($node, "scroll_depth, $of", "SELECT * FROM pageviews.scroll_depth($period)", 1000, 3);
-			report($node, "journeys, $of", "SELECT * FROM pageviews.journeys($period)", 1000, 3);
-			report($node, "funnel of 4 steps, $of", "SELECT * FROM pageviews.funnel($period, steps => '{/,/pricing,/signup,/docs}')", 2000, 3);
-			report($node, "retention by weeks, $of", "SELECT * FROM pageviews.retention($period)", 2000, 3);
+			report($node, "pages of a country, $of", "SELECT * FROM pageviews.pages($period, filters => '{\"country\": \"DE\"}')", 1000);
+			report($node, "pages below a path, $of", "SELECT * FROM pageviews.pages($period, filters => '{\"page\": \"/blog/*\"}')", 1000);
+			report($node, "referrers, of a search engine, $of", "SELECT * FROM pageviews.referrers($period, filters => '{\"referrer\": \"*google*\"}')", 1000);
+			report($node, "scroll_depth, $of", "SELECT * FROM pageviews.scroll_depth($period)", 1000);
+			report($node, "journeys, $of", "SELECT * FROM pageviews.journeys($period)", 1000);
+			report($node, "funnel of 4 steps, $of", "SELECT * FROM pageviews.funnel($period, steps => '{/,/pricing,/signup,/docs}')", 2000);
+			report($node, "retention by weeks, $of", "SELECT * FROM pageviews.retention($period)", 2000);
 		}
 
 		my ($since, $before) = split /, (?=to_timestamp)/, $period;
