@@ -151,9 +151,8 @@ any_view_is_rolled_up(void)
 	bool			  any;
 
 	SPI_connect();
-	any = sql_execute(&plan,
-					  "SELECT FROM pageviews.rollup_state WHERE rolled_until > '-infinity'", 0,
-					  NULL, NULL) > 0;
+	any = sql_execute(&plan, "SELECT FROM pageviews.rollup_state WHERE rolled_until > '-infinity'",
+					  0, NULL, NULL) > 0;
 	SPI_finish();
 	return any;
 }
