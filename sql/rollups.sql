@@ -133,5 +133,16 @@ UPDATE pageviews.rollups SET counters = '\x01' WHERE dimension = 1 AND level = 5
 SELECT count(*) FROM pageviews.pages('2024-01-01', '2024-04-01');
 SELECT count(*) FROM pageviews.pages('2024-01-02', '2024-04-01');
 SELECT count(*) FROM pageviews.pages('2024-01-01', '2024-03-31');
+
+-- A session whose row comes after its views were rolled up, before any day is packed.
+SELECT pageviews.rebuild_rollups();
+SELECT pageviews.roll_up('2023-11-03 12:00');
+SELECT (SELECT count(*) FROM pageviews.rollups WHERE dimension = 4 AND level = 1) AS hours, (SELECT count(*) FROM pageviews.packed_days) AS packed;
+INSERT INTO pageviews.sessions (session_id, created_at, country) VALUES (md5('0')::uuid, '2023-11-01', 'CH');
+SELECT country, views FROM pageviews.countries('2023-11-03', '2023-11-04');
+SELECT pageviews.roll_up('2023-11-04');
+SELECT count(*) FROM pageviews.rollup_marks;
+SELECT country, views FROM pageviews.countries('2023-11-03', '2023-11-04');
+SELECT country, views FROM pageviews.countries('2023-11-03', '2023-11-04', filters => '{}');
 DROP VIEW periods;
 DROP EXTENSION pageviews;

@@ -509,7 +509,7 @@ pageviews_cells_worker(dsm_segment *segment, shm_toc *toc)
 {
 	const ParallelWork work = {begin_part, read_part, write_cells};
 
-	parallel_work(toc, &work);
+	parallel_work(segment, toc, &work);
 }
 
 /* Makes the cells with workers; false where everything is still to be done. */

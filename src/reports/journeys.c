@@ -242,15 +242,23 @@ compare_pages(const void *a, const void *b, void *pages)
 	return varstr_cmp(x.data, x.length, y.data, y.length, DEFAULT_COLLATION_OID);
 }
 
-/* The numbers of all pages, in the order of their texts. */
+/*
+ * The numbers of the pages that ways came to, in the order of their texts.  Where
+ * days are packed many more have a number: all that the packs tell of.
+ */
 static uint32 *
-sorted_pages(const Journeys *journeys)
+sorted_pages(const Journeys *journeys, const uint32 *of_page, uint32 *count)
 {
 	uint32 *sorted = new_array(journeys->page_count, sizeof *sorted);
+	uint32	n = 0;
 
 	for (uint32 i = 0; i < journeys->page_count; i++)
-		sorted[i] = i;
-	qsort_arg(sorted, journeys->page_count, sizeof *sorted, compare_pages, journeys->pages);
+	{
+		if (of_page[i] != ROOT)
+			sorted[n++] = i;
+	}
+	qsort_arg(sorted, n, sizeof *sorted, compare_pages, journeys->pages);
+	*count = n;
 	return sorted;
 }
 
@@ -262,8 +270,9 @@ sorted_pages(const Journeys *journeys)
 static void
 chain_children(const Journeys *journeys, uint32 *first, uint32 *next)
 {
-	uint32 *pages = sorted_pages(journeys);
 	uint32 *of_page = new_array(journeys->page_count, sizeof *of_page);
+	uint32 *pages;
+	uint32	count;
 
 	/* A chain of each page first; then, from the last page on, each of its ways goes before its siblings. */
 	for (uint32 way = ROOT + 1; way < journeys->way_count; way++)
@@ -271,7 +280,8 @@ chain_children(const Journeys *journeys, uint32 *first, uint32 *next)
 		next[way] = of_page[journeys->ways[way].page];
 		of_page[journeys->ways[way].page] = way;
 	}
-	for (uint32 i = journeys->page_count; i-- > 0;)
+	pages = sorted_pages(journeys, of_page, &count);
+	for (uint32 i = count; i-- > 0;)
 	{
 		CHECK_FOR_INTERRUPTS();
 		for (uint32 way = of_page[pages[i]], other; way != ROOT; way = other)

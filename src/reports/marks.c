@@ -7,8 +7,9 @@
  * it is seen by whoever sees the change.  A view that comes in marks its hour,
  * once a transaction and hour; one that is changed or goes marks its hour and its
  * session, whose other views may be in another visit now.  A session that comes in,
- * changes or goes marks the hours of all its views, too: readers, who must not see
- * whose marks these are, find by them where packed days are not as the views are.
+ * changes or goes marks the hours of all its views, too: roll-ups count by what is
+ * known of sessions, and readers, who must not see whose marks these are, find by
+ * them where packed days are not as the views are.
  */
 #include "postgres.h"
 
@@ -142,20 +143,21 @@ mark_hour(const TriggerData *data, HeapTuple row, const char *column)
 	*slot = (Remembered){transaction, hour};
 }
 
-/* Whether there are packed days. */
+/* Whether views were rolled up, or will be at any moment. */
 static bool
-any_day_is_packed(void)
+any_view_is_rolled_up(void)
 {
 	static SPIPlanPtr plan = NULL;
 	bool			  any;
 
 	SPI_connect();
-	any = sql_execute(&plan, "SELECT FROM pageviews.packed_days LIMIT 1", 0, NULL, NULL) > 0;
+	any = sql_execute(&plan, "SELECT FROM pageviews.rollup_state WHERE rolled_until > '-infinity'",
+					  0, NULL, NULL) > 0;
 	SPI_finish();
 	return any;
 }
 
-/* Marks the hours of all views of a session, once days are packed: a restore need not look for them. */
+/* Marks the hours of all views of a session, once there are roll-ups: a restore need not look for them. */
 static void
 mark_views_of(const TriggerData *data, HeapTuple row)
 {
@@ -165,7 +167,7 @@ mark_views_of(const TriggerData *data, HeapTuple row)
 	const uint8		 *session = DatumGetUUIDP(value)->data;
 
 	/* Asked apart: the statement below opens every month. */
-	if (!any_day_is_packed())
+	if (!any_view_is_rolled_up())
 		return;
 	add(&plan,
 		"INSERT INTO pageviews.rollup_marks (hour, session_id) "

@@ -243,7 +243,7 @@ parallel_read(TimestampTz since, TimestampTz until, const text *site, const Para
 /* --- a worker -------------------------------------------------------------------------- */
 
 void
-parallel_work(shm_toc *toc, const ParallelWork *work)
+parallel_work(dsm_segment *segment, shm_toc *toc, const ParallelWork *work)
 {
 	Parts		  *parts = shm_toc_lookup(toc, KEY_PARTS, false);
 	StringInfoData arguments = {.data = shm_toc_lookup(toc, KEY_ARGUMENTS, false),
@@ -254,7 +254,7 @@ parallel_work(shm_toc *toc, const ParallelWork *work)
 	void		  *context;
 
 	shm_mq_set_sender(queue, MyProc);
-	handle = shm_mq_attach(queue, NULL, NULL);
+	handle = shm_mq_attach(queue, segment, NULL);
 	initStringInfo(&result);
 	SPI_connect();
 	context = work->begin(&arguments);

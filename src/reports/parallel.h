@@ -47,7 +47,7 @@ typedef struct ParallelWork
 	void (*write)(void *context, StringInfo result);
 } ParallelWork;
 
-extern void parallel_work(shm_toc *toc, const ParallelWork *work);
+extern void parallel_work(dsm_segment *segment, shm_toc *toc, const ParallelWork *work);
 
 /* Arguments and results: bytes, and texts or other varlenas, which may be NULL. */
 extern void		   parallel_put(StringInfo into, const void *bytes, int length);

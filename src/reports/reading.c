@@ -154,7 +154,7 @@ pageviews_reading_worker(dsm_segment *segment, shm_toc *toc)
 {
 	const ParallelWork work = {begin_part, read_part, write_counts};
 
-	parallel_work(toc, &work);
+	parallel_work(segment, toc, &work);
 }
 
 /* --- the functions ------------------------------------------------------------------ */
