@@ -42,7 +42,8 @@ FROM pageviews.events AS e WHERE event_id = '<event>'
 EOT
 	# Once no mark is left that has it made again.
 	[ 'a pack that went', 'SELECT pageviews.roll_up(); DELETE FROM pageviews.rollups WHERE dimension = 0', undef, 'roll-ups: ' ],
-	[ 'a pack of pages that went', 'SELECT pageviews.roll_up(); DELETE FROM pageviews.rollups WHERE dimension = 1', undef, 'roll-ups from scratch differ: ' ],
+	[ 'a pack of pages that went', 'SELECT pageviews.roll_up(); DELETE FROM pageviews.rollups WHERE dimension = 1', undef, 'pages differ: ' ],
+	[ 'a pack of browsers that went', 'SELECT pageviews.roll_up(); DELETE FROM pageviews.rollups WHERE dimension = 5', undef, 'roll-ups from scratch differ: ' ],
 	# The worker's own books, between the worker and whoever reads them.
 	[ 'a view that the books lack', misread('views_announced'), undef, 'not every announced view is accounted for' ],
 	[ 'an event that the books lack', misread('events_taken'), undef, 'not every event that was taken is accounted for' ],

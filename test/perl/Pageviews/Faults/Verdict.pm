@@ -21,8 +21,8 @@
 #						it was told again may have either
 #	gone with the memory, never heard of, foreign	as of views
 #
-# And whether the reports that read roll-ups are those that read views, and the roll-ups
-# are, byte for byte, those that are made from scratch.
+# And whether the reports that read roll-ups are those that read views, and what plain SQL
+# counts page by page, and the roll-ups are, byte for byte, those that are made from scratch.
 
 package Pageviews::Faults::Verdict;
 
@@ -96,6 +96,27 @@ SELECT FROM pageviews.roll_up();
 SELECT 'roll-ups: ' || to_json(rolled) || ', views: ' || to_json(raw) FROM ($rolled) AS rolled, ($raw) AS raw
 WHERE (rolled.views, rolled.visits) IS DISTINCT FROM (raw.views, raw.visits)
 	OR abs(rolled.visitors - raw.visitors) > CASE WHEN raw.visitors > 2000 THEN 0.02 * raw.visitors ELSE 0 END
+EOT
+}
+
+# Of which page the roll-ups, brought up to date, say something else than plain SQL says
+# over the views: the first; nothing if none does.
+sub pages
+{
+	my ($node) = @_;
+
+	return split /\n/, $node->value(<<'EOT');
+WITH rolled AS (
+	SELECT path, views, engagement_total_ms FROM pageviews.pages('-infinity', 'infinity')),
+raw AS (
+	SELECT v.path, count(*) AS views, sum(v.engagement_ms) AS engagement_total_ms
+	FROM pageviews.views AS v
+	WHERE NOT EXISTS (SELECT FROM pageviews.sessions AS s WHERE s.session_id = v.session_id AND s.robot)
+	GROUP BY v.path)
+SELECT 'pages differ: roll-ups ' || coalesce(to_json(rolled)::text, 'none') || ', views ' || coalesce(to_json(raw)::text, 'none')
+FROM rolled FULL JOIN raw USING (path)
+WHERE (rolled.views, rolled.engagement_total_ms) IS DISTINCT FROM (raw.views, raw.engagement_total_ms)
+ORDER BY path LIMIT 1
 EOT
 }
 
@@ -230,9 +251,13 @@ EOT
 
 	push @wrong, @{ $events->{wrong} };
 	push @wrong, eval {
-		my @differ = grep { length } rolled_up($node);
+		my @differ;
 
-		@differ ? @differ : grep { length } from_scratch($node);
+		for my $look (\&rolled_up, \&pages, \&from_scratch)
+		{
+			last if @differ = grep { length } $look->($node);
+		}
+		@differ;
 	};
 	push @wrong, "the roll-ups could not be compared: $@" if $@;
 	return { %$events, %figure, wrong => \@wrong };
