@@ -112,7 +112,7 @@ write_state(const RollupState *state)
 {
 	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID,		 INT8OID,
 					 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-					 TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
+					 TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID,		 INT4OID};
 	Datum values[] = {TimestampTzGetDatum(state->rolled_until),
 					  TimestampTzGetDatum(state->announced_until),
 					  Int64GetDatum(state->generation),
@@ -126,12 +126,13 @@ write_state(const RollupState *state)
 					  Int32GetDatum(state->visit_timeout),
 					  Int32GetDatum(state->bounce_engagement)};
 
-	sql_execute(NULL,
-				"UPDATE pageviews.rollup_state SET rolled_until = $1, announced_until = $2,"
-				" generation = $3, consuming = $4, consuming_since = $5, days_until = $6,"
-				" weeks_until = $7, months_until = $8, quarters_until = $9,"
-				" raw_since = greatest(raw_since, $10), visit_timeout = $11, bounce_engagement = $12",
-				lengthof(types), types, values);
+	sql_execute(
+		NULL,
+		"UPDATE pageviews.rollup_state SET rolled_until = $1, announced_until = $2,"
+		" generation = $3, consuming = $4, consuming_since = $5, days_until = $6,"
+		" weeks_until = $7, months_until = $8, quarters_until = $9,"
+		" raw_since = greatest(raw_since, $10), visit_timeout = $11, bounce_engagement = $12",
+		lengthof(types), types, values);
 }
 
 /* --- announcing ------------------------------------------------------------------ */
