@@ -263,6 +263,31 @@ SELECT pageviews.rebuild_rollups();
 SELECT day FROM pageviews.packed_days;
 SELECT views FROM pageviews.summary('2024-03-01', '2024-04-01', NULL, '{}');
 
+-- A page that loads itself anew for days is one visit, whatever part it is read in; it counts by where it came from.
+SELECT pageviews.make_partition('2024-06-01');
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path, referrer)
+SELECT gen_random_uuid(), md5('wall')::uuid, '2024-06-02 12:00'::timestamptz + n * interval '20 minutes', 7, 1000, 0, 0, 1, 'wall.example', '/wall',
+	   CASE n WHEN 0 THEN 'https://came.example/' ELSE 'https://wall.example/wall' END
+FROM generate_series(0, 400) AS n;
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), md5((n / 5)::text)::uuid, '2024-06-01'::timestamptz + n * interval '37 minutes', 7, 1000, 0, 0, 1, 'wall.example', '/' || n % 3
+FROM generate_series(1, 400) AS n;
+SELECT pageviews.roll_up('2024-06-20');
+CREATE TEMPORARY VIEW wall AS
+	SELECT 'pages' AS what, p::text FROM pageviews.pages('2024-06-01', '2024-06-15', filters => '{"referrer": "came.example"}') AS p
+	UNION ALL SELECT 'entries', p::text FROM pageviews.entry_pages('2024-06-01', '2024-06-15', filters => '{}') AS p
+	UNION ALL SELECT 'later', p::text FROM pageviews.entry_pages('2024-06-04 03:00', '2024-06-08 21:00', filters => '{}') AS p
+	UNION ALL SELECT 'days', p::text FROM pageviews.timeline('2024-06-01', '2024-06-15', filters => '{}') AS p
+	UNION ALL SELECT 'engagement', p::text FROM pageviews.engagement_histogram('2024-06-01', '2024-06-15', filters => '{"referrer": "came.example"}') AS p;
+CREATE TEMPORARY TABLE alone AS TABLE wall;
+SELECT p FROM alone WHERE what IN ('pages', 'entries');
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 4;
+(TABLE alone EXCEPT ALL TABLE wall) UNION ALL (TABLE wall EXCEPT ALL TABLE alone);
+SET max_parallel_workers = 0;
+(TABLE alone EXCEPT ALL TABLE wall) UNION ALL (TABLE wall EXCEPT ALL TABLE alone);
+
+DROP VIEW wall;
 DROP VIEW reports;
 DROP VIEW guests;
 DROP EXTENSION pageviews;

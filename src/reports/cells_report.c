@@ -42,6 +42,8 @@ typedef struct Report
 {
 	TimestampTz	 *bounds;
 	int			  bound_count;
+	TimestampTz	  part_since; /* what is read: all of it, or a part */
+	TimestampTz	  part_until;
 	Dimension	  dimension;
 	text		 *site;
 	Jsonb		 *filters;
@@ -285,17 +287,16 @@ static const char sessions_of_changes[] =
 static void
 add_views(Report *report)
 {
-	TimestampTz		 first = report->cover.stretches[0].from;
 	TimestampTz		 last = report->cover.stretches[report->cover.count - 1].until;
 	RawTime			*times;
 	int				 count = raw_times(report, &times);
 	int64			 length = 0;
 	ArrayBuildState *sessions = NULL;
 	HistoryQuery	 query = {
-			.since = first - HISTORY_REACH,
+			.since = report->part_since - HISTORY_REACH,
 			.until = last + HISTORY_REACH,
-			.wanted_since = first,
-			.wanted_until = last,
+			.wanted_since = report->part_since,
+			.wanted_until = report->part_until,
 			.site = report->site,
 			.filters = report->filters,
 			.origins = report->origins,
@@ -314,7 +315,7 @@ add_views(Report *report)
 	{
 		/* Changes count wherever they are; else nothing before the first of these times does. */
 		if (!report->changes)
-			query.since = times[0].from - HISTORY_REACH;
+			query.since = Max(query.since, times[0].from - HISTORY_REACH);
 		history_read(&query, take_session, report);
 		return;
 	}
@@ -377,9 +378,9 @@ read_rollups(Report *report)
 
 /* Covers the bounds, and adds what they are covered with. */
 static void
-add_period(Report *report, const TimestampTz *bounds)
+add_period(Report *report)
 {
-	CoverRequest request = {.bounds = bounds,
+	CoverRequest request = {.bounds = report->bounds,
 							.bound_count = report->bound_count,
 							.dimension = report->dimension,
 							.state = report->rolled ? &report->state : NULL,
@@ -404,23 +405,26 @@ add_everything(Report *report)
 	{
 		wrong = report->wrong_count;
 		report->cells = cells_new(report->memory);
-		add_period(report, report->bounds);
+		add_period(report);
 	} while (report->wrong_count > wrong);
 }
 
 /* --- in parallel -------------------------------------------------------------------- */
 
-/* A ReadPart. */
+/*
+ * A ReadPart: adds the visits that began in a part, however long they go on; to the
+ * first part belong those that began before the period, too.
+ */
 static void
 read_part(void *context, TimestampTz since, TimestampTz until)
 {
-	Report		*report = context;
-	TimestampTz *bounds = palloc_array(TimestampTz, report->bound_count);
+	Report *report = context;
 
-	for (int i = 0; i < report->bound_count; i++)
-		bounds[i] = Max(since, Min(report->bounds[i], until));
-	add_period(report, bounds);
-	pfree(bounds);
+	report->part_since = since;
+	report->part_until = until;
+	report->rules.since = since == report->bounds[0] ? DT_NOBEGIN : since;
+	report->rules.until = until == report->bounds[report->bound_count - 1] ? DT_NOEND : until;
+	add_period(report);
 }
 
 /* The report itself, and what it points to; a worker begins with that. */
@@ -519,8 +523,8 @@ add_in_parallel(Report *report)
 	StringInfoData arguments;
 	ParallelReport parallel = {"pageviews_cells_worker", &arguments, read_part, take_cells, report};
 
-	/* Packs are few, and what undoes changes is in no part. */
-	if (report->rolled)
+	/* Packs are few, and what undoes changes is in no part; nor are days that are merged. */
+	if (report->rolled || report->rules.timeout > HISTORY_LONGEST_TIMEOUT)
 		return false;
 	initStringInfo(&arguments);
 	write_report(report, &arguments);
@@ -556,6 +560,8 @@ pageviews_cells(PG_FUNCTION_ARGS)
 	report.rules.dimensions = 1u << report.dimension;
 	if (report.bound_count < 2 || report.bounds[0] == report.bounds[report.bound_count - 1])
 		PG_RETURN_NULL();
+	report.part_since = report.bounds[0];
+	report.part_until = report.bounds[report.bound_count - 1];
 
 	SPI_connect();
 	check_filters(&report);

@@ -39,8 +39,8 @@ chosen_arguments(FunctionCallInfo fcinfo)
 						 .filters = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3)};
 }
 
-void
-chosen_check(const ChosenQuery *query)
+bool
+chosen_asks_origins(const ChosenQuery *query)
 {
 	bool origins;
 	bool sessions;
@@ -48,6 +48,7 @@ chosen_check(const ChosenQuery *query)
 	SPI_connect();
 	filters_check(query->filters, &origins, &sessions);
 	SPI_finish();
+	return origins;
 }
 
 static void

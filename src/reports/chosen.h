@@ -36,8 +36,8 @@ typedef void (*TakeChosenEnd)(void *context);
 typedef void (*TakeChosenVisit)(void *context, const SessionViews *session,
 								const SessionView *views, int count);
 
-/* Raises for filters that are none, as reading does. */
-extern void chosen_check(const ChosenQuery *query);
+/* Raises for filters that are none, as reading does; whether they ask where visits came from. */
+extern bool chosen_asks_origins(const ChosenQuery *query);
 
 /* The first four arguments of a report: since, until, site, filters.  Without a period it is empty. */
 extern ChosenQuery chosen_arguments(FunctionCallInfo fcinfo);

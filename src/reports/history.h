@@ -25,6 +25,9 @@
 /* Visits are whole as far as they lie within a day of what is read. */
 #define HISTORY_REACH USECS_PER_DAY
 
+/* With a longer timeout of visits days are merged: at the end of each, most of it would be held back. */
+#define HISTORY_LONGEST_TIMEOUT (2 * USECS_PER_HOUR)
+
 /* What a reader makes of a path: the same whenever it is asked. */
 typedef uint32 (*MarkPath)(void *context, Span path);
 

@@ -27,9 +27,6 @@
 /* The first chunks of all days and sites may take so much memory; where they would not, views are read. */
 #define MEMORY_LIMIT (256 * INT64CONST(1024) * 1024)
 
-/* With a longer timeout of visits most of a day would be held back at its end: it is merged instead. */
-#define LONGEST_HELD (2 * USECS_PER_HOUR)
-
 /* What gives sessions in their order: a day and site, or the views that a query gave. */
 typedef struct Stream
 {
@@ -338,7 +335,7 @@ history_read_packed(Gatherer *gatherer)
 	if (!history_days_find(query, &merge.days.days))
 		return false;
 	if (query->parts == PARTS_OF_VIEWS ||
-		(query->parts == PARTS_OF_VISITS && visits_rules().timeout <= LONGEST_HELD))
+		(query->parts == PARTS_OF_VISITS && visits_rules().timeout <= HISTORY_LONGEST_TIMEOUT))
 		history_read_visits(gatherer, &merge.days);
 	else if (fits_in_memory(&merge))
 		merge_days(&merge);

@@ -352,7 +352,11 @@ history_read_visits(Gatherer *gatherer, PackedDays *days)
 	{
 		if (at < days->days.at[i])
 			read_between(&reading, at, days->days.at[i]);
-		reading.end = at = days->days.at[i] + USECS_PER_DAY;
+		at = days->days.at[i];
+		/* After the time that is wanted only visits count that go on. */
+		if (at >= query->wanted_until && reading.before.table->members == 0)
+			break;
+		reading.end = at = at + USECS_PER_DAY;
 		for (; next < count && packed[next].at < at; next++)
 		{
 			while (packed_day_next(days, &packed[next]))

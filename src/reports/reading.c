@@ -174,11 +174,11 @@ count_views(FunctionCallInfo fcinfo, Reading *reading)
 	if (!PG_ARGISNULL(4))
 		reading->pattern = PG_GETARG_TEXT_PP(4);
 	reading->counts = palloc0_array(int64, Max(reading->count, 1));
-	/* Whoever reads a part would raise as well, but as a parallel worker. */
-	chosen_check(&reading->query);
 	initStringInfo(&arguments);
 	write_reading(reading, &arguments);
-	if (!parallel_read(reading->query.since, reading->query.until, reading->query.site, &parallel))
+	/* Where a visit came from is decided by its first view, which may lie in another part. */
+	if (chosen_asks_origins(&reading->query) ||
+		!parallel_read(reading->query.since, reading->query.until, reading->query.site, &parallel))
 		read_part(reading, reading->query.since, reading->query.until);
 	for (int i = 0; i < reading->count; i++)
 		elements[i] = Int64GetDatum(reading->counts[i]);

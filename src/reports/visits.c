@@ -35,8 +35,11 @@ typedef struct Visit
 VisitRules
 visits_rules(void)
 {
-	return (VisitRules){(int64) setting_visit_timeout * USECS_PER_SEC, setting_bounce_engagement,
-						(1u << DIMENSION_COUNT) - 1};
+	return (VisitRules){.since = DT_NOBEGIN,
+						.until = DT_NOEND,
+						.timeout = (int64) setting_visit_timeout * USECS_PER_SEC,
+						.bounce_engagement = setting_bounce_engagement,
+						.dimensions = (1u << DIMENSION_COUNT) - 1};
 }
 
 bool
@@ -246,10 +249,12 @@ visits_tell(const SessionViews *views, Version version, const VisitRules *rules,
 	visits_entries(views, version, rules->timeout, entries);
 	for (int first = 0; first < views->count; first++)
 	{
-		Visit visit;
-		bool  any_passes = false;
+		const SessionView *entry = &views->views[first];
+		Visit			   visit;
+		bool			   any_passes = false;
 
-		if (!entries[first] || !views->views[first].origin_passes)
+		if (!entries[first] || !entry->origin_passes || entry->started_at < rules->since ||
+			entry->started_at >= rules->until)
 			continue;
 		visit = visit_from(&telling, first, entries);
 		for (int i = visit.first; i <= visit.last; i++)

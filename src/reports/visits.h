@@ -67,9 +67,11 @@ typedef struct Contribution
 
 typedef struct VisitRules
 {
-	int64  timeout;			  /* microseconds */
-	int32  bounce_engagement; /* milliseconds */
-	uint32 dimensions;		  /* a bit each: those that are wanted */
+	TimestampTz since; /* visits that began in [since, until) count */
+	TimestampTz until;
+	int64		timeout;		   /* microseconds */
+	int32		bounce_engagement; /* milliseconds */
+	uint32		dimensions;		   /* a bit each: those that are wanted */
 } VisitRules;
 
 /* Called for each contribution, whose spans last for the call only. */
@@ -95,7 +97,7 @@ extern void visits_lost_entries(const SessionViews *views, int64 timeout, bool *
 /* Whether both versions are the same. */
 extern bool visits_same(const SessionViews *views);
 
-/* The rules as the settings have them, for all dimensions. */
+/* The rules as the settings have them, for all dimensions and times. */
 extern VisitRules visits_rules(void);
 
 #endif /* PAGEVIEWS_VISITS_H */
