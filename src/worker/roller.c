@@ -35,7 +35,8 @@
 
 /* --- the worker's side ---------------------------------------------------------- */
 
-static Micros				   due = PG_INT64_MAX;
+/* When that was stored, or the last try was made, for which there is to be a process; PG_INT64_MAX: nothing. */
+static Micros				   waiting_since = PG_INT64_MAX;
 static Micros				   last_stored = 0;
 static BackgroundWorkerHandle *running = NULL;
 
@@ -49,14 +50,16 @@ void
 roller_stored(Micros now)
 {
 	last_stored = now;
-	if (due == PG_INT64_MAX && setting_rollup_delay > 0)
-		due = now + delay();
+	if (waiting_since == PG_INT64_MAX)
+		waiting_since = now;
 }
 
 Micros
 roller_deadline(void)
 {
-	return setting_rollup_delay > 0 ? due : PG_INT64_MAX;
+	if (setting_rollup_delay == 0 || waiting_since == PG_INT64_MAX)
+		return PG_INT64_MAX;
+	return waiting_since + delay();
 }
 
 /* Whether the one that was started last is still there. */
@@ -107,9 +110,9 @@ roller_run(Micros now)
 	if (now < roller_deadline())
 		return;
 	/* What was stored a moment ago is too young for this one, and asks for another. */
-	due = last_stored + delay() > now ? last_stored + delay() : PG_INT64_MAX;
+	waiting_since = last_stored + delay() > now ? last_stored : PG_INT64_MAX;
 	if (is_running())
-		due = now + delay();
+		waiting_since = now;
 	else
 		start();
 }
