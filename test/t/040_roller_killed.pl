@@ -192,7 +192,7 @@ END $$;
 CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON pageviews.rollups
 	FOR EACH ROW WHEN (new.dimension > 0) EXECUTE FUNCTION public.no_room();
 SQL
-my $before = value('SELECT rolled_until FROM pageviews.rollup_state');
+my $last = value('SELECT max(started_at) FROM pageviews.views');
 
 $from = $node->log_end;
 store_many();
@@ -204,7 +204,9 @@ ok(eval {
 }, 'a full disk is told of');
 like(slurp_file($node->logfile, $from), qr/rolling up page views failed and will be tried again: could not extend file: No space left on device/, '... and why');
 all_are_stored('views are stored without room for roll-ups');
-is(value('SELECT rolled_until FROM pageviews.rollup_state'), $before, 'nothing is rolled up');
+# A stretch without views needs no room, and may end where the first view begins.
+is(value("SELECT rolled_until <= (SELECT min(started_at) FROM pageviews.views WHERE started_at > '$last') FROM pageviews.rollup_state"),
+	't', 'no view is rolled up');
 reports_are_right('without room');
 value('DROP TRIGGER no_room ON pageviews.rollups');
 goes_on('with room again');
