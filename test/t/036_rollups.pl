@@ -10,7 +10,7 @@ use Pageviews::Cluster;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $node = Pageviews::Cluster->running('main', rollup_delay => '1s', checkpoint_interval => '1s', linger => '300ms');
+my $node = Pageviews::Cluster->running('main', rollup_delay => '1s', checkpoint_interval => '1s', linger => '300ms', ping_interval => '5min');
 
 # Reports from roll-ups, and with filters that choose everything, which read views.
 my %reports = (

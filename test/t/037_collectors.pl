@@ -8,7 +8,7 @@ use warnings FATAL => 'all';
 use Pageviews::Cluster;
 use Test::More;
 
-my @collectors = map { Pageviews::Cluster->running($_, checkpoint_interval => '1s', linger => '300ms', collector => $_ eq 'one' ? 1 : 2, conf => "wal_level = logical\nmax_wal_senders = 4\n") } qw(one two);
+my @collectors = map { Pageviews::Cluster->running($_, checkpoint_interval => '1s', linger => '300ms', ping_interval => '5min', collector => $_ eq 'one' ? 1 : 2, conf => "wal_level = logical\nmax_wal_senders = 4\n") } qw(one two);
 my $sum = Pageviews::Cluster->running('sum', rollup_delay => '1s');
 
 # What everybody counts, a row each, in one text.

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils qw(command_ok slurp_file);
 use Test::More;
 use Time::HiRes qw(time);
 
-my $node = Pageviews::Cluster->running('main', rollup_delay => '1s', checkpoint_interval => '1s');
+my $node = Pageviews::Cluster->running('main', rollup_delay => '1s', checkpoint_interval => '1s', ping_interval => '5min');
 my $visitor = $node->visitor;
 my $stored = 0;
 

@@ -8,7 +8,7 @@ use Pageviews::Client;
 use Pageviews::Cluster;
 use Test::More;
 
-my $node = Pageviews::Cluster->running('main', linger => '300ms', init => [ allows_streaming => 'logical' ]);
+my $node = Pageviews::Cluster->running('main', linger => '300ms', ping_interval => '5min', init => [ allows_streaming => 'logical' ]);
 my $visitor = $node->visitor;
 my $view = $visitor->begin('/signup?x=1');
 

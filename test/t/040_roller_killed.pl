@@ -19,7 +19,7 @@ use Time::HiRes qw(time);
 use constant ROLLER => "backend_type = 'pageviews roll-ups'";
 use constant BOUND => 30;
 
-my %settings = (rollup_delay => '1s', checkpoint_interval => '1s', linger => '300ms');
+my %settings = (rollup_delay => '1s', checkpoint_interval => '1s', linger => '300ms', ping_interval => '5min');
 my ($node, $database, $visitor, $stored);
 
 sub value

@@ -8,7 +8,7 @@ use warnings FATAL => 'all';
 use Pageviews::Cluster;
 use Test::More;
 
-my $node = Pageviews::Cluster->running('main', rollup_delay => 0, linger => '300ms');
+my $node = Pageviews::Cluster->running('main', rollup_delay => 0, linger => '300ms', ping_interval => '5min');
 
 # Reports that read single views.
 my %reports = (

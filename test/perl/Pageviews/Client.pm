@@ -1,6 +1,7 @@
 # A browser's side of the wire, scripted: one websocket an object, and plain
 # HTTP.  Nothing happens behind the caller's back: a ping is answered only while
-# somebody reads, so a test can be a visitor whose machine fell asleep.
+# somebody reads, so a test can be a visitor whose machine fell asleep; one that lets
+# visitors wait for long asks for pings seldom (ping_interval).
 #
 # Every wait has a deadline and dies when it passes.
 
