@@ -146,3 +146,53 @@ SELECT country, views FROM pageviews.countries('2023-11-03', '2023-11-04');
 SELECT country, views FROM pageviews.countries('2023-11-03', '2023-11-04', filters => '{}');
 DROP VIEW periods;
 DROP EXTENSION pageviews;
+
+-- Made again, everything is counted of which there are views, and nothing else: months
+-- before the first view, in whose quarter it lies, have not outlived theirs.
+CREATE EXTENSION pageviews;
+SELECT pageviews.make_partition(m::date) FROM generate_series('2023-07-01'::timestamp, '2023-10-01', '1 month') AS m;
+CREATE TEMPORARY VIEW counted AS
+SELECT r.views AS rolled, v.views AS raw, s.raw_since
+FROM pageviews.summary('2023-07-01', '2023-11-01') AS r, pageviews.summary('2023-07-01', '2023-11-01', filters => '{}') AS v, pageviews.rollup_state AS s;
+CREATE TEMPORARY TABLE july AS
+SELECT md5('late')::uuid AS view_id, md5('s')::uuid AS session_id, '2023-07-20 12:00Z'::timestamptz AS started_at, 1 AS revision, 10 AS engagement_ms, 0 AS focused_ms, 0 AS active_ms, 1 AS collector, 'a.example' AS site, '/' AS path;
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT md5('august')::uuid, session_id, '2023-08-05 12:00Z', 1, 10, 0, 0, 1, site, path FROM july;
+SELECT pageviews.roll_up('2023-10-20');
+SELECT pageviews.rebuild_rollups();
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path) SELECT * FROM july;
+SELECT * FROM counted;
+SELECT pageviews.roll_up('2023-10-20');
+SELECT * FROM counted;
+SELECT pageviews.rebuild_rollups();
+SELECT pageviews.roll_up('2023-10-20');
+SELECT * FROM counted;
+DELETE FROM pageviews.views WHERE started_at < '2023-08-01';
+SELECT pageviews.rebuild_rollups();
+SELECT pageviews.roll_up('2023-10-20');
+SELECT * FROM counted;
+-- A partition that somebody dropped is like one that retention did.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path) SELECT * FROM july;
+SELECT pageviews.roll_up('2023-10-20');
+DROP TABLE pageviews.views_2023_07;
+SELECT pageviews.rebuild_rollups();
+SELECT pageviews.roll_up('2023-10-20');
+SELECT * FROM counted;
+SELECT views FROM pageviews.summary('2023-07-01', '2023-10-01');
+DELETE FROM pageviews.views;
+SELECT pageviews.rebuild_rollups();
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT md5('october')::uuid, session_id, '2023-10-05 12:00Z', 1, 10, 0, 0, 1, site, path FROM july;
+SELECT pageviews.roll_up('2023-10-20');
+SELECT * FROM counted;
+-- The pages of a long visit are each in one visit, and first in one.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT md5('long ' || n)::uuid, md5('long')::uuid, '2023-10-06 12:00Z'::timestamptz + n * interval '1 second', 1, 10, 0, 0, 1, 'a.example', '/' || n % 100 FROM generate_series(1, 1000) AS n;
+SELECT count(*), sum(views) AS views, min(visits) AS least, max(visits) AS most, sum(visits) FILTER (WHERE path <> '/1') AS others FROM pageviews.pages('2023-10-06', '2023-10-07');
+SELECT pageviews.roll_up('2023-10-20');
+SELECT count(*), sum(views) AS views, min(visits) AS least, max(visits) AS most, sum(visits) FILTER (WHERE path <> '/1') AS others FROM pageviews.pages('2023-10-06', '2023-10-07');
+-- What is still to come waits.
+SELECT pageviews.roll_up('infinity');
+SELECT rolled_until <= now() AS past FROM pageviews.rollup_state;
+DROP VIEW counted;
+DROP EXTENSION pageviews;

@@ -189,7 +189,7 @@ RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'pageviews_roll_up';
-COMMENT ON FUNCTION pageviews.roll_up(timestamptz) IS 'brings the roll-ups up to a time at once; the worker does so by itself, pageviews.rollup_delay behind';
+COMMENT ON FUNCTION pageviews.roll_up(timestamptz) IS 'brings the roll-ups up to a time at once, now at the latest; the worker does so by itself, pageviews.rollup_delay behind';
 
 CREATE FUNCTION pageviews.rebuild_rollups()
 RETURNS void

@@ -155,21 +155,51 @@ first_view(TimestampTz since, TimestampTz *first)
 	return !null;
 }
 
-/* Whether there are packs of before a time, as a dump brings them whose views are gone. */
+/*
+ * The month that the first partition of views begins with; false if there is none.
+ * What is rolled up of before it has outlived its views.
+ */
 static bool
-packs_before(TimestampTz time)
+first_partition(TimestampTz *month)
 {
-	Oid	  type = TIMESTAMPTZOID;
-	Datum value = TimestampTzGetDatum(time);
+	bool  null;
+	Datum found;
 
-	return sql_select("SELECT FROM pageviews.rollups WHERE bucket < $1 LIMIT 1", 1, &type, &value,
-					  NULL) > 0;
+	sql_select("SELECT date_trunc('month', min(coalesce((regexp_match(pg_get_expr(c.relpartbound,"
+			   " c.oid), 'FROM \\(''([^'']+)''\\)'))[1]::timestamptz, '-infinity')), 'UTC')"
+			   " FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
+			   " WHERE i.inhparent = 'pageviews.views'::regclass",
+			   0, NULL, NULL, NULL);
+	found = sql_value(0, 1, &null);
+	if (!null)
+		*month = DatumGetTimestampTz(found);
+	return !null;
 }
 
 /*
- * Begins, or begins again: with the first view that there is.  What is rolled up
- * of its month and later is made again; what is older, of which the views are gone,
- * stays.  Packed days go, whatever there is.  False when there is no view.
+ * Whether there are packs of before a month.  Weeks and quarters do not count, which
+ * may begin before the month that they have views of.
+ */
+static bool
+packs_before(TimestampTz month)
+{
+	Oid	  types[] = {TIMESTAMPTZOID, INT2ARRAYOID};
+	Datum levels[] = {Int16GetDatum(LEVEL_HOUR), Int16GetDatum(LEVEL_DAY),
+					  Int16GetDatum(LEVEL_MONTH)};
+	Datum values[] = {TimestampTzGetDatum(month),
+					  PointerGetDatum(construct_array(levels, lengthof(levels), INT2OID,
+													  sizeof(int16), true, TYPALIGN_SHORT))};
+
+	return sql_select(
+			   "SELECT FROM pageviews.rollups WHERE bucket < $1 AND level = ANY ($2) LIMIT 1",
+			   lengthof(types), types, values, NULL) > 0;
+}
+
+/*
+ * Begins, or begins again: with the first view that there is.  What is older than
+ * the views that were dropped, or than any partition, stays, as a dump brings it;
+ * everything else is made again.  Packed days go, whatever there is.  False when
+ * there is no view.
  */
 static bool
 begin(RollupState *state)
@@ -180,11 +210,12 @@ begin(RollupState *state)
 	Datum		value;
 
 	packing_forget_all();
+	if (first_partition(&month) && month > state->raw_since && packs_before(month))
+		state->raw_since = month;
 	if (!first_view(state->raw_since, &first))
 		return false;
-	month = level_start(LEVEL_MONTH, first);
-	if (packs_before(month))
-		state->raw_since = month;
+	month =
+		TIMESTAMP_IS_NOBEGIN(state->raw_since) ? level_start(LEVEL_MONTH, first) : state->raw_since;
 	state->days_until = state->months_until = month;
 	/* What the month begins in the midst of is made again whole, of what is before it, too. */
 	state->weeks_until = level_start(LEVEL_WEEK, month);
@@ -193,7 +224,7 @@ begin(RollupState *state)
 	state->rolled_until = state->announced_until = level_start(LEVEL_HOUR, first);
 	state->visit_timeout = setting_visit_timeout;
 	state->bounce_engagement = setting_bounce_engagement;
-	value = TimestampTzGetDatum(month);
+	value = TimestampTzGetDatum(state->raw_since);
 	sql_execute(NULL, "DELETE FROM pageviews.rollups WHERE bucket >= $1", 1, &type, &value);
 	return true;
 }
@@ -511,15 +542,14 @@ pageviews_rebuild_rollups(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* roll_up(until): everything at once, in the caller's transaction. */
+/* roll_up(until): everything at once, in the caller's transaction; nothing of what is still to come. */
 Datum
 pageviews_roll_up(PG_FUNCTION_ARGS)
 {
-	TimestampTz until = PG_ARGISNULL(0) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(0);
+	TimestampTz until = PG_ARGISNULL(0) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(0);
 	bool		more = true;
 
-	if (TIMESTAMP_NOT_FINITE(until))
-		ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("until must be finite"));
+	until = Min(until, GetCurrentTimestamp());
 	must_not_be_standby();
 	while (more)
 	{

@@ -4,10 +4,36 @@
  */
 #include "visits.h"
 
+#include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "../worker/settings.h"
 #include "address.h"
+
+/* In a visit of so many views each is compared with all before it, of more they are hashed. */
+#define VIEWS_COMPARED 32
+
+/* A page that was told of in a visit. */
+typedef struct ToldPage
+{
+	Span   path;
+	uint32 hash;
+	char   status;
+} ToldPage;
+
+#define SH_PREFIX		  told
+#define SH_ELEMENT_TYPE	  ToldPage
+#define SH_KEY_TYPE		  Span
+#define SH_KEY			  path
+#define SH_HASH_KEY(t, k) hash_bytes((const unsigned char *) (k).data, (k).length)
+#define SH_EQUAL(t, a, b) span_equal(a, b)
+#define SH_SCOPE		  static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(t, e) (e)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 #define WANTED(rules, dimension) (((rules)->dimensions & 1u << (dimension)) != 0)
 
@@ -21,6 +47,7 @@ typedef struct Telling
 	void			   *context;
 	Span				traits[SESSION_DIMENSIONS]; /* as values of cells */
 	StringInfoData		value;						/* the one that is being told */
+	told_hash		   *pages;						/* of a long visit; NULL: it is short */
 } Telling;
 
 /* A visit: indexes of views, those that are not there left out of `count`. */
@@ -122,12 +149,18 @@ tell_session_dimensions(const Telling *telling, Contribution *contribution)
 		tell(telling, contribution, DIMENSION_FIRST_OF_SESSION + i, telling->traits[i]);
 }
 
-/* Whether a view is the first of its visit, among those that pass, on its page. */
+/* Whether a view is the first of its visit, among those that pass, on its page; asked once for each of them. */
 static bool
 is_first_of_page(const Telling *telling, const Visit *visit, int index)
 {
 	const SessionView *view = &telling->views->views[index];
+	bool			   found;
 
+	if (telling->pages != NULL)
+	{
+		told_insert(telling->pages, view->path, &found);
+		return !found;
+	}
 	for (int i = visit->first; i < index; i++)
 	{
 		const SessionView *other = &telling->views->views[i];
@@ -257,8 +290,11 @@ visits_tell(const SessionViews *views, Version version, const VisitRules *rules,
 			entry->started_at >= rules->until)
 			continue;
 		visit = visit_from(&telling, first, entries);
+		if (visit.last - visit.first >= VIEWS_COMPARED && WANTED(rules, DIMENSION_PAGE))
+			telling.pages = told_create(CurrentMemoryContext, (uint32) visit.count, NULL);
 		for (int i = visit.first; i <= visit.last; i++)
 		{
+			CHECK_FOR_INTERRUPTS();
 			if (!views->views[i].states[version].there || !views->views[i].passes)
 				continue;
 			any_passes = true;
@@ -266,5 +302,8 @@ visits_tell(const SessionViews *views, Version version, const VisitRules *rules,
 		}
 		if (any_passes)
 			tell_visit(&telling, &visit);
+		if (telling.pages != NULL)
+			told_destroy(telling.pages);
+		telling.pages = NULL;
 	}
 }
