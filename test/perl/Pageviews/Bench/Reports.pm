@@ -32,7 +32,29 @@ sub huge_pages
 	return $memory =~ /^HugePages_Rsvd: *[1-9]/m;
 }
 
-# Measures a report and shows its plan when the goal, if it has one, is missed.
+# What is done for a query: the plans of the queries that its functions run, too, but
+# those of parallel workers, which the server's log has, and the very short ones.
+sub plans
+{
+	my ($node, $query) = @_;
+	my $plans;
+
+	$node->psql('postgres', <<"EOT", stderr => \$plans, on_error_die => 1);
+SET timezone = 'UTC';
+LOAD 'auto_explain';
+SET auto_explain.log_analyze = on;
+SET auto_explain.log_buffers = on;
+SET auto_explain.log_timing = off;
+SET auto_explain.log_nested_statements = on;
+SET auto_explain.log_min_duration = '1ms';
+SET client_min_messages = log;
+\\o /dev/null
+$query;
+EOT
+	return split /\n/, $plans;
+}
+
+# Measures a report and shows its plans when the goal, if it has one, is missed.
 sub report
 {
 	my ($node, $what, $query, $goal) = @_;
@@ -42,7 +64,7 @@ sub report
 		what => $what, measured => sprintf('%.0f ms', $ms), value => $ms,
 		defined $goal ? (goal => "at most $goal ms", at_most => $goal) : ());
 	return if !defined $goal || $ms <= $goal;
-	progress('%s', $_) for split /\n/, $node->safe_psql('postgres', "SET timezone = 'UTC';\nEXPLAIN (ANALYZE, BUFFERS, TIMING OFF) $query");
+	progress('%s', $_) for plans($node, $query);
 }
 
 section(
