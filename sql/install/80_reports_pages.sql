@@ -104,19 +104,21 @@ BEGIN
 	END IF;
 	IF NOT isfinite(since) OR NOT isfinite(until) THEN
 		RAISE EXCEPTION 'since and until must be finite'
-			USING ERRCODE = 'invalid_parameter_value';
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Buckets of time begin at since; other reports take -infinity and infinity, too.';
 	END IF;
 	IF since >= until THEN
 		RETURN '{}';
 	END IF;
 	IF bucket <= interval '0' THEN
-		RAISE EXCEPTION 'bucket must be longer than zero'
-			USING ERRCODE = 'invalid_parameter_value';
+		RAISE EXCEPTION 'buckets of time must be longer than zero'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'How long they are is the parameter "bucket" of timeline(), and "period" of retention().';
 	END IF;
 	IF extract(epoch FROM until - since) / extract(epoch FROM bucket) > 100000 THEN
-		RAISE EXCEPTION 'the period has more than 100,000 buckets'
+		RAISE EXCEPTION 'there are more than 100,000 buckets of time'
 			USING ERRCODE = 'program_limit_exceeded',
-				  HINT = 'Take a longer bucket or a shorter period.';
+				  HINT = 'Take longer ones ("bucket" of timeline(), "period" of retention()), or less time between since and until.';
 	END IF;
 	-- Months and days are those of the zone; what is shorter begins at midnight there.
 	IF bucket < interval '1 day' THEN
