@@ -56,6 +56,15 @@ SELECT * FROM pageviews.timeline('2024-02-01', '2024-02-02', bucket => '-1 day')
 SELECT * FROM pageviews.timeline('2024-02-01', '2024-03-01', bucket => '1 second');
 SELECT * FROM pageviews.timeline('2024-02-01', 'infinity');
 SELECT * FROM pageviews.timeline('2024-02-01', '2024-02-02', bucket => NULL);
+-- Thirty days are more than 29, but February has as many: steps that may go back never end.
+SET statement_timeout = '10s';
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '1 month -29 days');
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '-1 month 31 days');
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '1 day -1 second');
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '-1 day 24:00:01');
+SELECT * FROM pageviews.retention('2024-01-01', '2024-06-01', period => '1 month -29 days');
+SELECT count(*) FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '1 month 2 days 03:04:05');
+RESET statement_timeout;
 
 -- A session's views in order, wherever they are.
 SELECT view_id, started_at, ended_at, site, path, engagement_ms, focused_ms, active_ms, scroll_depth, navigation, end_reason

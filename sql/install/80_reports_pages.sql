@@ -115,6 +115,13 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value',
 				  HINT = 'How long they are is the parameter "bucket" of timeline(), and "period" of retention().';
 	END IF;
+	-- Months differ in length: a step that adds some and takes days away may go back, and never get to the end.
+	IF least(extract(year FROM bucket), extract(month FROM bucket), extract(day FROM bucket),
+			 extract(hour FROM bucket), extract(minute FROM bucket), extract(second FROM bucket)) < 0 THEN
+		RAISE EXCEPTION 'no part of the length of buckets of time may be negative'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Write ''2 days'' instead of ''1 month -29 days''. It is the parameter "bucket" of timeline(), and "period" of retention().';
+	END IF;
 	IF extract(epoch FROM until - since) / extract(epoch FROM bucket) > 100000 THEN
 		RAISE EXCEPTION 'there are more than 100,000 buckets of time'
 			USING ERRCODE = 'program_limit_exceeded',
