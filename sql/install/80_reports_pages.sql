@@ -127,7 +127,8 @@ BEGIN
 			USING ERRCODE = 'program_limit_exceeded',
 				  HINT = 'Take longer ones ("bucket" of timeline(), "period" of retention()), or less time between since and until.';
 	END IF;
-	-- Months and days are those of the zone; what is shorter begins at midnight there.
+	-- Months and days are those of the zone.  What is shorter is a time that passes, counted from the midnight
+	-- before since, so that after a change to or from daylight saving time it begins at another hour than before.
 	IF bucket < interval '1 day' THEN
 		RETURN ARRAY(SELECT s
 					 FROM generate_series(date_bin(bucket, since, pageviews.from_local_time(date_trunc('day', pageviews.local_time(since, zone)), zone)), until, bucket) AS s
@@ -174,7 +175,7 @@ BEGIN ATOMIC
 	ORDER BY f.bucket;
 END;
 COMMENT ON FUNCTION pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval) IS
-	'report: totals over time, a row for each bucket, empty ones too; buckets of days and longer are those of the site''s time zone (pageviews.sites), else of whoever asks';
+	'report: totals over time, a row for each bucket, empty ones too; buckets of days and longer are those of the site''s time zone (pageviews.sites), else of whoever asks; shorter ones are counted from midnight there before since';
 
 CREATE TYPE pageviews.pages_row AS (
 	path text, views bigint, visitors bigint,
