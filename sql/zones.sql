@@ -8,6 +8,9 @@ INSERT INTO pageviews.sites VALUES ('a.example', 'UTC');
 INSERT INTO pageviews.sites VALUES ('c.example', 'Europe/Atlantis');
 INSERT INTO pageviews.sites VALUES ('c.example', NULL);
 INSERT INTO pageviews.sites VALUES ('c.example', 'CET'), ('d.example', 'UTC');
+INSERT INTO pageviews.sites VALUES ('e.example', 'Zulu');
+INSERT INTO pageviews.sites VALUES ('g.example', 'GMT'), ('u.example', 'UTC');
+DELETE FROM pageviews.sites WHERE site IN ('g.example', 'u.example');
 INSERT INTO pageviews.sites VALUES ('c.example', 'UTC+2');
 UPDATE pageviews.sites SET time_zone = 'x' WHERE site = 'a.example';
 
