@@ -72,7 +72,10 @@ BEGIN ATOMIC
 	WITH f AS MATERIALIZED (
 		SELECT g.*
 		FROM pageviews.figures(
-			ARRAY[CASE WHEN isfinite(summary.since) AND isfinite(summary.until) THEN summary.since - (summary.until - summary.since) ELSE summary.since END,
+			-- Before the first of all timestamps there are no views.
+			ARRAY[CASE WHEN NOT (isfinite(summary.since) AND isfinite(summary.until)) OR summary.since > summary.until THEN summary.since
+					   WHEN 2 * extract(epoch FROM summary.since) - extract(epoch FROM summary.until) < extract(epoch FROM timestamptz '4713-01-01 00:00+00 BC') THEN '-infinity'
+					   ELSE summary.since - (summary.until - summary.since) END,
 				  summary.since, summary.until],
 			summary.site, summary.filters) AS g
 	)
@@ -126,6 +129,12 @@ BEGIN
 		RAISE EXCEPTION 'there are more than 100,000 buckets of time'
 			USING ERRCODE = 'program_limit_exceeded',
 				  HINT = 'Take longer ones ("bucket" of timeline(), "period" of retention()), or less time between since and until.';
+	END IF;
+	IF since < '4712-01-01 00:00+00 BC'
+		OR extract(epoch FROM until) + extract(epoch FROM bucket) > extract(epoch FROM timestamptz '294276-01-01 00:00+00') THEN
+		RAISE EXCEPTION 'buckets of time are out of the range of timestamps'
+			USING ERRCODE = 'datetime_field_overflow',
+				  HINT = 'It goes from 4713 BC to 294276: take a later since, an earlier until, or shorter ones ("bucket" of timeline(), "period" of retention()).';
 	END IF;
 	-- Months and days are those of the zone.  What is shorter is a time that passes, counted from the midnight
 	-- before since, so that after a change to or from daylight saving time it begins at another hour than before.
