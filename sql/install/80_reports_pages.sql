@@ -74,7 +74,7 @@ BEGIN ATOMIC
 		FROM pageviews.figures(
 			-- Before the first of all timestamps there are no views.
 			ARRAY[CASE WHEN NOT (isfinite(summary.since) AND isfinite(summary.until)) OR summary.since > summary.until THEN summary.since
-					   WHEN 2 * extract(epoch FROM summary.since) - extract(epoch FROM summary.until) < extract(epoch FROM timestamptz '4713-01-01 00:00+00 BC') THEN '-infinity'
+					   WHEN 2 * extract(epoch FROM summary.since) - extract(epoch FROM summary.until) < extract(epoch FROM '4713-01-01 00:00+00 BC'::timestamptz) THEN '-infinity'
 					   ELSE summary.since - (summary.until - summary.since) END,
 				  summary.since, summary.until],
 			summary.site, summary.filters) AS g
@@ -131,7 +131,7 @@ BEGIN
 				  HINT = 'Take longer ones ("bucket" of timeline(), "period" of retention()), or less time between since and until.';
 	END IF;
 	IF since < '4712-01-01 00:00+00 BC'
-		OR extract(epoch FROM until) + extract(epoch FROM bucket) > extract(epoch FROM timestamptz '294276-01-01 00:00+00') THEN
+		OR extract(epoch FROM until) + extract(epoch FROM bucket) > extract(epoch FROM '294276-01-01 00:00+00'::timestamptz) THEN
 		RAISE EXCEPTION 'buckets of time are out of the range of timestamps'
 			USING ERRCODE = 'datetime_field_overflow',
 				  HINT = 'It goes from 4713 BC to 294276: take a later since, an earlier until, or shorter ones ("bucket" of timeline(), "period" of retention()).';
