@@ -125,7 +125,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value',
 				  HINT = 'Write ''2 days'' instead of ''1 month -29 days''. It is the parameter "bucket" of timeline(), and "period" of retention().';
 	END IF;
-	IF extract(epoch FROM until - since) / extract(epoch FROM bucket) > 100000 THEN
+	IF (extract(epoch FROM until) - extract(epoch FROM since)) / extract(epoch FROM bucket) > 100000 THEN
 		RAISE EXCEPTION 'there are more than 100,000 buckets of time'
 			USING ERRCODE = 'program_limit_exceeded',
 				  HINT = 'Take longer ones ("bucket" of timeline(), "period" of retention()), or less time between since and until.';
