@@ -56,6 +56,26 @@ SELECT * FROM pageviews.timeline('2024-02-01', '2024-02-02', bucket => '-1 day')
 SELECT * FROM pageviews.timeline('2024-02-01', '2024-03-01', bucket => '1 second');
 SELECT * FROM pageviews.timeline('2024-02-01', 'infinity');
 SELECT * FROM pageviews.timeline('2024-02-01', '2024-02-02', bucket => NULL);
+-- Thirty days are more than 29, but February has as many: steps that may go back never end.
+SET statement_timeout = '10s';
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '1 month -29 days');
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '-1 month 31 days');
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '1 day -1 second');
+SELECT * FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '-1 day 24:00:01');
+SELECT * FROM pageviews.retention('2024-01-01', '2024-06-01', period => '1 month -29 days');
+SELECT count(*) FROM pageviews.timeline('2024-01-01', '2024-06-01', bucket => '1 month 2 days 03:04:05');
+-- The ends of time.
+SELECT * FROM pageviews.timeline('4714-11-24 00:00+00 BC', '2024-02-02', bucket => '1 year');
+SELECT * FROM pageviews.timeline('294275-12-31', '294276-12-31', bucket => '1 month');
+SELECT * FROM pageviews.timeline('2024-02-01', '2024-02-02', bucket => '300000 years');
+SELECT * FROM pageviews.timeline('4712-01-01 BC', '294200-01-01', bucket => '1 day');
+RESET statement_timeout;
+SELECT count(*) FROM pageviews.timeline('4712-01-01 BC', '2024-02-02', bucket => '1 year');
+SELECT count(*) FROM pageviews.timeline('2024-02-01', '2024-02-02', bucket => '290000 years');
+SELECT views, views_before FROM pageviews.summary('4714-11-24 00:00+00 BC', '294276-12-31 23:59:59');
+SELECT views, views_before FROM pageviews.summary('2024-02-01', '294276-12-31 23:59:59');
+SELECT views, views_before FROM pageviews.summary('294276-12-31 23:59:59', '2024-02-01');
+SELECT views, views_before FROM pageviews.summary('2024-02-01', '2024-03-01');
 
 -- A session's views in order, wherever they are.
 SELECT view_id, started_at, ended_at, site, path, engagement_ms, focused_ms, active_ms, scroll_depth, navigation, end_reason

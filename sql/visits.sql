@@ -72,6 +72,13 @@ SELECT c.channel, c.source FROM (VALUES
 	('gemini.google.com', NULL, NULL), ('chatgpt.com', NULL, NULL), ('notgoogle.com', NULL, NULL), ('google.com.evil.example', NULL, NULL), (NULL, 'partner', NULL), (NULL, NULL, 'banner'),
 	('google.com', 'partner', 'newsletter'), ('google.com', 'perplexity', NULL), ('com', NULL, NULL)) AS v (referrer, source, medium),
 LATERAL pageviews.channel_of(v.referrer, false, v.source, v.medium) AS c;
+-- A host stands for its subdomains, however deep they are, unless one between has a row.
+INSERT INTO pageviews.sources (host, channel, source) VALUES ('c.google.com', 'friends', 'C'), ('1.2.3.4.5.6.7.8.9.example', 'friends', 'Ten'), ('0.1.2.3.4.5.6.7.8.9.example', 'friends', 'Eleven');
+SELECT v.referrer, c.channel, c.source FROM (VALUES
+	('a.b.google.com'), ('a.b.d.google.com'), ('a.b.c.google.com'), ('a.b.c.d.e.f.g.h.i.j.k.l.google.com'), ('a.b.c.google.com.evil.example'), ('a.b.c.google.com.'), ('a.b.notgoogle.com'),
+	('x.y.1.2.3.4.5.6.7.8.9.example'), ('0.1.2.3.4.5.6.7.8.9.example'), ('x.0.1.2.3.4.5.6.7.8.9.example'), ('.google.com'), ('.')) AS v (referrer),
+LATERAL pageviews.channel_of(v.referrer, false, NULL, NULL) AS c;
+DELETE FROM pageviews.sources WHERE NOT shipped;
 
 SELECT * FROM pageviews.countries('2024-05-02', '2024-05-03');
 SELECT * FROM pageviews.browsers('2024-05-02', '2024-05-03');

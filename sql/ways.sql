@@ -40,8 +40,13 @@ SELECT * FROM pageviews.funnel('2024-05-02 10:03', '2024-05-05', steps => ARRAY[
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05');
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => '{}');
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', NULL]);
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => array_fill('/'::text, ARRAY[21]));
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY[['/', '*']]);
+SELECT f.step FROM (VALUES (ARRAY[['/', '*']])) AS v (steps), pageviews.funnel('2024-05-02', '2024-05-05', steps => v.steps) AS f;
 SELECT step, page, visitors FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => (ARRAY['/', '/pricing', NULL])[1:2]);
 SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/'], within => '0');
+SELECT * FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '*'], within => '100000000 years');
+SELECT step, visitors FROM pageviews.funnel('2024-05-02', '2024-05-05', steps => ARRAY['/', '*'], within => '10000 years');
 
 SELECT * FROM pageviews.retention('2024-05-02', '2024-05-23');
 SELECT * FROM pageviews.retention('2024-05-02', '2024-05-05', 'a.example', period => '1 day');

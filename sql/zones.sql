@@ -8,6 +8,9 @@ INSERT INTO pageviews.sites VALUES ('a.example', 'UTC');
 INSERT INTO pageviews.sites VALUES ('c.example', 'Europe/Atlantis');
 INSERT INTO pageviews.sites VALUES ('c.example', NULL);
 INSERT INTO pageviews.sites VALUES ('c.example', 'CET'), ('d.example', 'UTC');
+INSERT INTO pageviews.sites VALUES ('e.example', 'Zulu');
+INSERT INTO pageviews.sites VALUES ('g.example', 'GMT'), ('u.example', 'UTC');
+DELETE FROM pageviews.sites WHERE site IN ('g.example', 'u.example');
 INSERT INTO pageviews.sites VALUES ('c.example', 'UTC+2');
 UPDATE pageviews.sites SET time_zone = 'x' WHERE site = 'a.example';
 
@@ -40,6 +43,7 @@ SELECT differences();
 SELECT count(*), count(DISTINCT bucket) FROM pageviews.timeline('2024-02-20 00:00+00', '2024-10-30 00:00+00', 'b.example');
 SELECT bucket AT TIME ZONE 'Europe/Zurich' AS day, views FROM pageviews.timeline('2024-03-29 23:00+00', '2024-04-01 22:00+00', 'b.example');
 SELECT bucket AT TIME ZONE 'UTC' AS hour, views FROM pageviews.timeline('2024-10-26 23:00+00', '2024-10-27 03:00+00', 'b.example', bucket => '1 hour');
+SELECT bucket AT TIME ZONE 'Europe/Zurich' AS half, views FROM pageviews.timeline('2024-03-30 23:00+00', '2024-04-01 22:00+00', 'b.example', bucket => '12 hours');
 SELECT bucket AT TIME ZONE 'Asia/Kolkata' AS quarter, views FROM pageviews.timeline('2024-02-20 18:30+00', '2024-02-21 18:30+00', 'i.example', bucket => '6 hours');
 SELECT cohort AT TIME ZONE 'Asia/Tokyo' AS cohort, period, size, visitors FROM pageviews.retention('2024-02-21 15:00+00', '2024-02-23 15:00+00', 'a.example', period => '1 day');
 

@@ -10,7 +10,7 @@ CREATE TABLE pageviews.sources (
 	CONSTRAINT sources_pkey PRIMARY KEY (host, shipped)
 );
 COMMENT ON TABLE pageviews.sources IS 'which hosts stand for which channel and source; those that come with the extension, and your own';
-COMMENT ON COLUMN pageviews.sources.host IS 'a host without "www."; it stands for its subdomains too, unless they have rows';
+COMMENT ON COLUMN pageviews.sources.host IS 'a host without "www."; it stands for its subdomains too, unless they have rows; one of more than ten labels stands for itself alone';
 COMMENT ON COLUMN pageviews.sources.channel IS 'search, social, email, ai, paid, referral, or a name of your own';
 COMMENT ON COLUMN pageviews.sources.source IS 'its common name, as in "Google"';
 COMMENT ON COLUMN pageviews.sources.shipped IS 'whether it came with the extension; rows of your own go before these, and a dump carries them';
@@ -39,16 +39,17 @@ BEGIN ATOMIC
 			   WHEN channel_of.internal THEN NULL
 			   ELSE channel_of.referrer
 		   END
-	FROM (SELECT coalesce(lower(channel_of.source), CASE WHEN channel_of.internal IS NOT TRUE THEN channel_of.referrer END) AS name) AS n
+	FROM (SELECT coalesce(lower(channel_of.source), CASE WHEN channel_of.internal IS NOT TRUE THEN channel_of.referrer END) AS name) AS m,
+	LATERAL (SELECT m.name, string_to_array(m.name, '.') AS labels) AS n
 	LEFT JOIN LATERAL (
-		-- A subdomain comes before its domain; a campaign may say "google" for "google.com".
+		-- A subdomain comes before its domain; a campaign may say "google" for "google.com".  Whoever
+		-- sends a referrer chooses how many labels it has: no more than the last ten are looked for.
 		SELECT h.channel, h.source
 		FROM pageviews.sources AS h
-		WHERE h.host IN (
-			n.name,
-			regexp_replace(n.name, '^[^.]+\.', ''),
-			regexp_replace(n.name, '^[^.]+\.[^.]+\.', ''),
-			CASE WHEN channel_of.source IS NOT NULL THEN n.name || '.com' END)
+		WHERE h.host = ANY (
+			ARRAY[n.name, CASE WHEN channel_of.source IS NOT NULL THEN n.name || '.com' END]
+			|| ARRAY(SELECT array_to_string(n.labels[i:], '.')
+					 FROM generate_series(greatest(2, cardinality(n.labels) - 9), cardinality(n.labels)) AS i))
 		ORDER BY length(h.host) DESC, h.shipped
 		LIMIT 1) AS k ON true;
 END;

@@ -9,7 +9,7 @@ CREATE TABLE pageviews.sites (
 );
 COMMENT ON TABLE pageviews.sites IS 'sites whose days are those of a time zone; all others have the days of whoever asks (setting TimeZone)';
 COMMENT ON COLUMN pageviews.sites.site IS 'host of the pages';
-COMMENT ON COLUMN pageviews.sites.time_zone IS 'its time zone, as in pg_timezone_names';
+COMMENT ON COLUMN pageviews.sites.time_zone IS 'its time zone: one of pg_timezone_names, but none whose name is an abbreviation, too, UTC and GMT excepted';
 COMMENT ON CONSTRAINT sites_pkey ON pageviews.sites IS 'a site has one time zone';
 COMMENT ON INDEX pageviews.sites_pkey IS 'a site has one time zone';
 SELECT pg_catalog.pg_extension_config_dump('pageviews.sites', '');
@@ -20,21 +20,25 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	-- An abbreviation such as CET is a fixed offset where a zone is asked for, summer or not.
-	IF new.time_zone NOT IN (SELECT z.name FROM pg_timezone_names AS z)
-		OR new.time_zone <> 'UTC' AND upper(new.time_zone) IN (SELECT a.abbrev FROM pg_timezone_abbrevs AS a) THEN
+	IF new.time_zone NOT IN (SELECT z.name FROM pg_timezone_names AS z) THEN
 		RAISE EXCEPTION 'there is no time zone "%"', new.time_zone
 			USING ERRCODE = 'invalid_parameter_value',
 				  HINT = 'SELECT name FROM pg_timezone_names shows those that there are; take one of a place, for example Europe/Zurich.';
 	END IF;
+	-- CET is both a zone and an abbreviation, and the latter, a fixed offset, summer or not, is what AT TIME ZONE takes it for.
+	IF new.time_zone NOT IN ('UTC', 'GMT') AND upper(new.time_zone) IN (SELECT a.abbrev FROM pg_timezone_abbrevs AS a) THEN
+		RAISE EXCEPTION 'time zone "%" has the name of an abbreviation, which stands for a fixed offset, summer or not', new.time_zone
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Take the zone of a place, for example Europe/Zurich, or UTC.';
+	END IF;
 	RETURN new;
 END
 $$;
-COMMENT ON FUNCTION pageviews.check_time_zone() IS 'refuses a time zone that there is not';
+COMMENT ON FUNCTION pageviews.check_time_zone() IS 'refuses a time zone that there is not, or that would be taken for a fixed offset';
 
 CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE ON pageviews.sites
 	FOR EACH ROW EXECUTE FUNCTION pageviews.check_time_zone();
-COMMENT ON TRIGGER check_time_zone ON pageviews.sites IS 'refuses a time zone that there is not';
+COMMENT ON TRIGGER check_time_zone ON pageviews.sites IS 'refuses a time zone that there is not, or that would be taken for a fixed offset';
 
 ALTER TABLE pageviews.sites ENABLE ROW LEVEL SECURITY;
 CREATE POLICY reader ON pageviews.sites FOR SELECT TO pageviews_reader USING (true);

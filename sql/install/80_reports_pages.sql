@@ -72,7 +72,10 @@ BEGIN ATOMIC
 	WITH f AS MATERIALIZED (
 		SELECT g.*
 		FROM pageviews.figures(
-			ARRAY[CASE WHEN isfinite(summary.since) AND isfinite(summary.until) THEN summary.since - (summary.until - summary.since) ELSE summary.since END,
+			-- Before the first of all timestamps there are no views.
+			ARRAY[CASE WHEN NOT (isfinite(summary.since) AND isfinite(summary.until)) OR summary.since > summary.until THEN summary.since
+					   WHEN 2 * extract(epoch FROM summary.since) - extract(epoch FROM summary.until) < extract(epoch FROM '4713-01-01 00:00+00 BC'::timestamptz) THEN '-infinity'
+					   ELSE summary.since - (summary.until - summary.since) END,
 				  summary.since, summary.until],
 			summary.site, summary.filters) AS g
 	)
@@ -104,21 +107,37 @@ BEGIN
 	END IF;
 	IF NOT isfinite(since) OR NOT isfinite(until) THEN
 		RAISE EXCEPTION 'since and until must be finite'
-			USING ERRCODE = 'invalid_parameter_value';
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Buckets of time begin at since; other reports take -infinity and infinity, too.';
 	END IF;
 	IF since >= until THEN
 		RETURN '{}';
 	END IF;
 	IF bucket <= interval '0' THEN
-		RAISE EXCEPTION 'bucket must be longer than zero'
-			USING ERRCODE = 'invalid_parameter_value';
+		RAISE EXCEPTION 'buckets of time must be longer than zero'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'How long they are is the parameter "bucket" of timeline(), and "period" of retention().';
 	END IF;
-	IF extract(epoch FROM until - since) / extract(epoch FROM bucket) > 100000 THEN
-		RAISE EXCEPTION 'the period has more than 100,000 buckets'
+	-- Months differ in length: a step that adds some and takes days away may go back, and never get to the end.
+	IF least(extract(year FROM bucket), extract(month FROM bucket), extract(day FROM bucket),
+			 extract(hour FROM bucket), extract(minute FROM bucket), extract(second FROM bucket)) < 0 THEN
+		RAISE EXCEPTION 'no part of the length of buckets of time may be negative'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Write ''2 days'' instead of ''1 month -29 days''. It is the parameter "bucket" of timeline(), and "period" of retention().';
+	END IF;
+	IF (extract(epoch FROM until) - extract(epoch FROM since)) / extract(epoch FROM bucket) > 100000 THEN
+		RAISE EXCEPTION 'there are more than 100,000 buckets of time'
 			USING ERRCODE = 'program_limit_exceeded',
-				  HINT = 'Take a longer bucket or a shorter period.';
+				  HINT = 'Take longer ones ("bucket" of timeline(), "period" of retention()), or less time between since and until.';
 	END IF;
-	-- Months and days are those of the zone; what is shorter begins at midnight there.
+	IF since < '4712-01-01 00:00+00 BC'
+		OR extract(epoch FROM until) + extract(epoch FROM bucket) > extract(epoch FROM '294276-01-01 00:00+00'::timestamptz) THEN
+		RAISE EXCEPTION 'buckets of time are out of the range of timestamps'
+			USING ERRCODE = 'datetime_field_overflow',
+				  HINT = 'It goes from 4713 BC to 294276: take a later since, an earlier until, or shorter ones ("bucket" of timeline(), "period" of retention()).';
+	END IF;
+	-- Months and days are those of the zone.  What is shorter is a time that passes, counted from the midnight
+	-- before since, so that after a change to or from daylight saving time it begins at another hour than before.
 	IF bucket < interval '1 day' THEN
 		RETURN ARRAY(SELECT s
 					 FROM generate_series(date_bin(bucket, since, pageviews.from_local_time(date_trunc('day', pageviews.local_time(since, zone)), zone)), until, bucket) AS s
@@ -165,7 +184,7 @@ BEGIN ATOMIC
 	ORDER BY f.bucket;
 END;
 COMMENT ON FUNCTION pageviews.timeline(timestamptz, timestamptz, text, jsonb, interval) IS
-	'report: totals over time, a row for each bucket, empty ones too; buckets of days and longer are those of the site''s time zone (pageviews.sites), else of whoever asks';
+	'report: totals over time, a row for each bucket, empty ones too; buckets of days and longer are those of the site''s time zone (pageviews.sites), else of whoever asks; shorter ones are counted from midnight there before since';
 
 CREATE TYPE pageviews.pages_row AS (
 	path text, views bigint, visitors bigint,

@@ -155,9 +155,10 @@ BEGIN ATOMIC
 		   round(f.visitors::numeric / nullif(lag(f.visitors) OVER by_step, 0), 4),
 		   lag(f.visitors) OVER by_step - f.visitors
 	FROM pageviews.funnel_steps(funnel.since, funnel.until, funnel.site, funnel.filters, funnel.steps, funnel.within) AS f
-	WHERE pageviews.must(cardinality(funnel.steps) BETWEEN 1 AND 20 AND array_position(funnel.steps, NULL) IS NULL,
-						 'steps must be 1 to 20 page patterns', 'Write, for example, steps => ARRAY[''/'', ''/pricing'', ''/signup/*''].')
-		AND pageviews.must(funnel.within > interval '0', 'within must be longer than zero', 'It is the time from the first step to the last.')
+	WHERE pageviews.must(CASE WHEN array_ndims(funnel.steps) = 1 THEN cardinality(funnel.steps) <= 20 AND array_position(funnel.steps, NULL) IS NULL END,
+						 'steps must be a one-dimensional array of 1 to 20 page patterns', 'Write, for example, steps => ARRAY[''/'', ''/pricing'', ''/signup/*''].')
+		AND pageviews.must(funnel.within > interval '0' AND funnel.within <= interval '10000 years',
+						   'within must be longer than zero and at most 10,000 years', 'It is the time from the first step to the last.')
 	WINDOW by_step AS (ORDER BY f.step)
 	ORDER BY f.step;
 END;

@@ -95,7 +95,7 @@ my $queries = 0;
 generated(q{INSERT INTO pageviews.goals (name, pattern) VALUES ('Sign-up', '/signup')});
 for my $variable (grep { $_->{type} eq 'query' } @{ $dashboard->{templating}{list} })
 {
-	like(generated(as_grafana($variable->{query})) . "\n", qr/\Aall\n(?:.*\n)*www0\.example\.com\n/, "variable $variable->{name}");
+	like(generated(as_grafana($variable->{query}, from => $from, to => $to)) . "\n", qr/\Aall\n(?:.*\n)*www0\.example\.com\n/, "variable $variable->{name}");
 }
 for my $panel (grep { $_->{type} ne 'row' } @{ $dashboard->{panels} })
 {
