@@ -304,7 +304,7 @@ compare_ways(const Way *a, const Way *b, const Order *order)
 
 	if (a->visits != b->visits)
 		return a->visits > b->visits ? -1 : 1;
-	if ((a->steps.count == 0) != (b->steps.count == 0))
+	if (a->steps.count == 0 || b->steps.count == 0)
 		return a->steps.count > 0 ? -1 : 1;
 	for (uint32 i = 0; i < a->steps.count && i < b->steps.count; i++)
 	{
@@ -315,25 +315,25 @@ compare_ways(const Way *a, const Way *b, const Order *order)
 }
 
 static int
+compare_for_sort(const void *a, const void *b, void *order)
+{
+	CHECK_FOR_INTERRUPTS();
+	return compare_ways(*(Way *const *) a, *(Way *const *) b, order);
+}
+
+static int
 compare_for_heap(Datum a, Datum b, void *order)
 {
 	return compare_ways((Way *) DatumGetPointer(a), (Way *) DatumGetPointer(b), order);
 }
 
-static int
-compare_for_sort(const void *a, const void *b, void *order)
-{
-	CHECK_FOR_INTERRUPTS();
-	return compare_for_heap(*(const Datum *) a, *(const Datum *) b, order);
-}
-
-/* The first `limit` ways in their order, pointers to them. */
-static Datum *
+/* The first `limit` ways in their order. */
+static Way **
 first_ways(const Journeys *journeys, uint32 limit, uint32 *count)
 {
 	Order		  order = {journeys->steps.pages, places_of_pages(journeys)};
 	bool		  is_short = limit < Min(journeys->ways->members, LONGEST_HEAP);
-	Datum		 *first = new_array(is_short ? limit : journeys->ways->members, sizeof *first);
+	Way			**first = new_array(is_short ? limit : journeys->ways->members, sizeof *first);
 	binaryheap	 *heap = NULL; /* of the first until now, the last of them on top */
 	uint32		  n = 0;
 	ways_iterator iterator;
@@ -346,7 +346,7 @@ first_ways(const Journeys *journeys, uint32 limit, uint32 *count)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!is_short)
-			first[n++] = PointerGetDatum(way);
+			first[n++] = way;
 		else if (n < limit)
 		{
 			binaryheap_add(heap, PointerGetDatum(way));
@@ -357,7 +357,8 @@ first_ways(const Journeys *journeys, uint32 limit, uint32 *count)
 	}
 	if (is_short)
 	{
-		memcpy(first, heap->bh_nodes, n * sizeof *first);
+		for (uint32 i = 0; i < n; i++)
+			first[i] = (Way *) DatumGetPointer(heap->bh_nodes[i]);
 		binaryheap_free(heap);
 	}
 	qsort_arg(first, n, sizeof *first, compare_for_sort, &order);
@@ -394,7 +395,7 @@ static void
 put_rows(const Journeys *journeys, uint32 limit, ReturnSetInfo *result)
 {
 	uint32		  count;
-	Datum		 *first = first_ways(journeys, limit, &count);
+	Way			**first = first_ways(journeys, limit, &count);
 	MemoryContext row =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews journey", ALLOCSET_DEFAULT_SIZES);
 	Datum share = 0;
@@ -402,7 +403,7 @@ put_rows(const Journeys *journeys, uint32 limit, ReturnSetInfo *result)
 
 	for (uint32 i = 0; i < count; i++)
 	{
-		const Way	 *way = (const Way *) DatumGetPointer(first[i]);
+		const Way	 *way = first[i];
 		MemoryContext caller;
 		bool		  nulls[] = {way->steps.count == 0, false, false, false};
 		Datum		  values[] = {0, Int64GetDatum(way->visits), Int64GetDatum(way->visitors), 0};
