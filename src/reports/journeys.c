@@ -3,12 +3,13 @@
  *	  journeys(): the first pages of visits, and how many went which way.
  *
  * A way is the pages that a visit came to, one after the other; a page that is
- * viewed again at once is one.  Each page is kept once and has a number, each way
- * once as the numbers of its pages.  In memory are the session that is read, the
- * pages and the ways.
+ * viewed again at once is one.  Each page is kept once and has a number.  Ways are
+ * the nodes of a tree: a node is a page that was come to by the way that its
+ * parent is.  In memory are the session that is read, the pages and the tree.
  *
- * There may be millions of ways, most of them gone once, so only those that are
- * returned are sorted.
+ * There may be millions of ways, so their order is found without comparing any:
+ * pages are sorted, the children of each node are put in the order of their pages,
+ * and a walk through the tree then comes to the ways in theirs.
  */
 #include "postgres.h"
 
@@ -17,7 +18,6 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "lib/binaryheap.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -37,11 +37,9 @@ PG_FUNCTION_INFO_V1(pageviews_journeys);
 
 #define FIRST_CAPACITY 256
 
-/* More ways than these are sorted with all others. */
-#define LONGEST_HEAP 1000000
-
-/* What comes before the first page; so its path, which is empty, is no page of a way. */
+/* The page of the root, which is before the first page; so its path is no page of a way. */
 #define NO_PAGE 0
+#define ROOT	0
 
 typedef struct PageEntry
 {
@@ -64,47 +62,29 @@ typedef struct PageEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* The pages of all ways, one way after the other. */
-typedef struct AllSteps
-{
-	uint32 *pages;
-	uint64	count;
-	uint64	capacity;
-} AllSteps;
-
-/* Those of one: where they begin, and how many. */
-typedef struct Steps
-{
-	uint64 at;
-	uint32 count;
-	uint32 hash;
-} Steps;
-
 typedef struct Way
 {
-	Steps  steps;
+	uint32 parent; /* comes before it */
+	uint32 page;
 	int64  visits;
 	int64  visitors;
 	uint64 first_visitor;
-	char   status;
 } Way;
 
-static bool
-are_same_steps(const AllSteps *all, Steps a, Steps b)
+typedef struct WayEntry
 {
-	return a.count == b.count &&
-		   memcmp(all->pages + a.at, all->pages + b.at, a.count * sizeof *all->pages) == 0;
-}
+	uint64 step; /* parent and page */
+	uint32 way;
+	char   status;
+} WayEntry;
 
 #define SH_PREFIX		  ways
-#define SH_ELEMENT_TYPE	  Way
-#define SH_KEY_TYPE		  Steps
-#define SH_KEY			  steps
-#define SH_HASH_KEY(t, k) ((k).hash)
-#define SH_EQUAL(t, a, b) are_same_steps((t)->private_data, a, b)
+#define SH_ELEMENT_TYPE	  WayEntry
+#define SH_KEY_TYPE		  uint64
+#define SH_KEY			  step
+#define SH_HASH_KEY(t, k) ((uint32) ((k) *UINT64CONST(0x9e3779b97f4a7c15) >> 32))
+#define SH_EQUAL(t, a, b) ((a) == (b))
 #define SH_SCOPE		  static inline
-#define SH_STORE_HASH
-#define SH_GET_HASH(t, e) (e)->steps.hash
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
@@ -135,8 +115,10 @@ typedef struct Journeys
 	Datum		  *pages; /* texts */
 	uint32		   page_count;
 	uint32		   page_capacity;
-	AllSteps	   steps;
-	ways_hash	  *ways;
+	ways_hash	  *way_numbers;
+	Way			  *ways;
+	uint32		   way_count;
+	uint32		   way_capacity;
 	passages_hash *passages;
 	int64		   visits;
 } Journeys;
@@ -173,6 +155,26 @@ get_page(void *context, Span path)
 	return entry->page;
 }
 
+/* The way that goes on to a page. */
+static uint32
+get_way(Journeys *journeys, uint32 parent, uint32 page)
+{
+	bool	  found;
+	WayEntry *entry = ways_insert(journeys->way_numbers, (uint64) parent << 32 | page, &found);
+
+	if (found)
+		return entry->way;
+	if (journeys->way_count == journeys->way_capacity)
+	{
+		journeys->way_capacity *= 2;
+		journeys->ways =
+			repalloc_huge(journeys->ways, (Size) journeys->way_capacity * sizeof *journeys->ways);
+	}
+	entry->way = journeys->way_count++;
+	journeys->ways[entry->way] = (Way){.parent = parent, .page = page};
+	return entry->way;
+}
+
 /*
  * Who a session is.  Of a million two are told as one in one report of forty
  * million: ids are random, and signed, so nobody chooses them.
@@ -184,8 +186,9 @@ visitor_of(const uint8 *session)
 }
 
 static void
-count_visitor(Journeys *journeys, Way *way, uint64 visitor)
+count_visitor(Journeys *journeys, uint32 number, uint64 visitor)
 {
+	Way *way = &journeys->ways[number];
 	bool found = false;
 
 	if (way->visits == 0)
@@ -193,36 +196,9 @@ count_visitor(Journeys *journeys, Way *way, uint64 visitor)
 	else if (way->first_visitor == visitor)
 		found = true;
 	else
-		passages_insert(journeys->passages,
-						hash_bytes_extended((const unsigned char *) &way->steps.at,
-											sizeof way->steps.at, visitor),
-						&found);
+		passages_insert(journeys->passages, hash_bytes_uint32_extended(number, visitor), &found);
 	way->visits++;
 	way->visitors += !found;
-}
-
-/* The pages that a visit came to, behind those of the ways. */
-static Steps
-add_steps(Journeys *journeys, const SessionView *views, int count)
-{
-	AllSteps *all = &journeys->steps;
-	Steps	  steps = {.at = all->count};
-	uint32	 *pages;
-	uint32	  before = NO_PAGE;
-
-	if (all->capacity - all->count < (uint64) journeys->depth)
-	{
-		all->capacity *= 2;
-		all->pages = repalloc_huge(all->pages, all->capacity * sizeof *all->pages);
-	}
-	pages = all->pages + steps.at;
-	for (int i = 0; i < count && steps.count < (uint32) journeys->depth; i++)
-	{
-		if (views[i].mark != before)
-			pages[steps.count++] = before = views[i].mark;
-	}
-	steps.hash = hash_bytes((const unsigned char *) pages, (int) (steps.count * sizeof *pages));
-	return steps;
 }
 
 /* A TakeChosenVisit. */
@@ -230,28 +206,31 @@ static void
 take_visit(void *context, const SessionViews *session, const SessionView *views, int count)
 {
 	Journeys *journeys = context;
-	Steps	  steps = add_steps(journeys, views, count);
-	bool	  found;
-	Way		 *way = ways_insert(journeys->ways, steps, &found);
+	uint32	  number = ROOT;
+	uint32	  before = NO_PAGE;
+	int		  found = 0;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!found)
+	for (int i = 0; i < count && found < journeys->depth; i++)
 	{
-		journeys->steps.count += steps.count;
-		way->visits = way->visitors = 0;
+		if (views[i].mark == before)
+			continue;
+		before = views[i].mark;
+		number = get_way(journeys, number, before);
+		found++;
 	}
 	journeys->visits++;
-	count_visitor(journeys, way, visitor_of(session->session));
+	count_visitor(journeys, number, visitor_of(session->session));
 }
 
 /* --- order ------------------------------------------------------------------------ */
 
-/* What ways are compared with: their pages, and the place of each among all pages. */
-typedef struct Order
+/* An array of `count` zeros, as long as may be. */
+static void *
+new_array(uint32 count, Size size)
 {
-	const uint32 *pages;
-	const uint32 *places;
-} Order;
+	return palloc_extended(count * size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
 
 static int
 compare_pages(const void *a, const void *b, void *pages)
@@ -263,122 +242,137 @@ compare_pages(const void *a, const void *b, void *pages)
 	return varstr_cmp(x.data, x.length, y.data, y.length, DEFAULT_COLLATION_OID);
 }
 
-/* An array of `count` zeros, as long as may be. */
-static void *
-new_array(uint64 count, Size size)
-{
-	return palloc_extended(Max(count, 1) * size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
-
 /*
- * The places of the pages that ways came to, in the order of their texts.  Where
+ * The numbers of the pages that ways came to, in the order of their texts.  Where
  * days are packed many more have a number: all that the packs tell of.
  */
 static uint32 *
-places_of_pages(const Journeys *journeys)
+sorted_pages(const Journeys *journeys, const uint32 *of_page, uint32 *count)
 {
-	uint32 *places = new_array(journeys->page_count, sizeof *places);
 	uint32 *sorted = new_array(journeys->page_count, sizeof *sorted);
-	uint32	count = 0;
+	uint32	n = 0;
 
-	for (uint64 i = 0; i < journeys->steps.count; i++)
-		places[journeys->steps.pages[i]] = 1;
-	for (uint32 page = 0; page < journeys->page_count; page++)
+	for (uint32 i = 0; i < journeys->page_count; i++)
 	{
-		if (places[page] > 0)
-			sorted[count++] = page;
+		if (of_page[i] != ROOT)
+			sorted[n++] = i;
 	}
-	qsort_arg(sorted, count, sizeof *sorted, compare_pages, journeys->pages);
-	for (uint32 i = 0; i < count; i++)
-		places[sorted[i]] = i;
-	pfree(sorted);
-	return places;
+	qsort_arg(sorted, n, sizeof *sorted, compare_pages, journeys->pages);
+	*count = n;
+	return sorted;
 }
 
-/* Most visits first, then in the order of their pages, the way without any last. */
-static int
-compare_ways(const Way *a, const Way *b, const Order *order)
+/*
+ * Chains the children of each way in the order of their pages: `first` has the
+ * first of each, `next` the next of the same parent; ROOT, which is nobody's child,
+ * where there is none.
+ */
+static void
+chain_children(const Journeys *journeys, uint32 *first, uint32 *next)
 {
-	const uint32 *x = order->pages + a->steps.at;
-	const uint32 *y = order->pages + b->steps.at;
+	uint32 *of_page = new_array(journeys->page_count, sizeof *of_page);
+	uint32 *pages;
+	uint32	count;
 
-	if (a->visits != b->visits)
-		return a->visits > b->visits ? -1 : 1;
-	if (a->steps.count == 0 || b->steps.count == 0)
-		return a->steps.count > 0 ? -1 : 1;
-	for (uint32 i = 0; i < a->steps.count && i < b->steps.count; i++)
+	/* A chain of each page first; then, from the last page on, each of its ways goes before its siblings. */
+	for (uint32 way = ROOT + 1; way < journeys->way_count; way++)
 	{
-		if (x[i] != y[i])
-			return order->places[x[i]] < order->places[y[i]] ? -1 : 1;
+		next[way] = of_page[journeys->ways[way].page];
+		of_page[journeys->ways[way].page] = way;
 	}
-	return (a->steps.count > b->steps.count) - (a->steps.count < b->steps.count);
-}
-
-static int
-compare_for_sort(const void *a, const void *b, void *order)
-{
-	CHECK_FOR_INTERRUPTS();
-	return compare_ways(*(Way *const *) a, *(Way *const *) b, order);
-}
-
-static int
-compare_for_heap(Datum a, Datum b, void *order)
-{
-	return compare_ways((Way *) DatumGetPointer(a), (Way *) DatumGetPointer(b), order);
-}
-
-/* The first `limit` ways in their order. */
-static Way **
-first_ways(const Journeys *journeys, uint32 limit, uint32 *count)
-{
-	Order		  order = {journeys->steps.pages, places_of_pages(journeys)};
-	bool		  is_short = limit < Min(journeys->ways->members, LONGEST_HEAP);
-	Way			**first = new_array(is_short ? limit : journeys->ways->members, sizeof *first);
-	binaryheap	 *heap = NULL; /* of the first until now, the last of them on top */
-	uint32		  n = 0;
-	ways_iterator iterator;
-	Way			 *way;
-
-	if (is_short)
-		heap = binaryheap_allocate((int) limit, compare_for_heap, &order);
-	ways_start_iterate(journeys->ways, &iterator);
-	while ((way = ways_iterate(journeys->ways, &iterator)) != NULL)
+	pages = sorted_pages(journeys, of_page, &count);
+	for (uint32 i = count; i-- > 0;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!is_short)
-			first[n++] = way;
-		else if (n < limit)
+		for (uint32 way = of_page[pages[i]], other; way != ROOT; way = other)
 		{
-			binaryheap_add(heap, PointerGetDatum(way));
-			n++;
+			uint32 parent = journeys->ways[way].parent;
+
+			other = next[way];
+			next[way] = first[parent];
+			first[parent] = way;
 		}
-		else if (compare_for_heap(PointerGetDatum(way), binaryheap_first(heap), &order) < 0)
-			binaryheap_replace_first(heap, PointerGetDatum(way));
 	}
-	if (is_short)
+	pfree(pages);
+	pfree(of_page);
+}
+
+/* A way that somebody went to its end. */
+typedef struct WentWay
+{
+	int64  visits;
+	uint32 way;
+} WentWay;
+
+/* Those of which this is so, in the order of their pages; the one without any is the last. */
+static WentWay *
+went_ways(const Journeys *journeys, uint32 *count)
+{
+	const Way *ways = journeys->ways;
+	WentWay	  *went = new_array(journeys->way_count, sizeof *went);
+	uint32	  *first = new_array(journeys->way_count, sizeof *first);
+	uint32	  *next = new_array(journeys->way_count, sizeof *next);
+	uint32	   way = ROOT;
+	uint32	   n = 0;
+
+	chain_children(journeys, first, next);
+	do
 	{
-		for (uint32 i = 0; i < n; i++)
-			first[i] = (Way *) DatumGetPointer(heap->bh_nodes[i]);
-		binaryheap_free(heap);
-	}
-	qsort_arg(first, n, sizeof *first, compare_for_sort, &order);
+		CHECK_FOR_INTERRUPTS();
+		if (first[way] != ROOT)
+			way = first[way];
+		else
+		{
+			while (way != ROOT && next[way] == ROOT)
+				way = ways[way].parent;
+			way = next[way];
+		}
+		if (ways[way].visits > 0)
+			went[n++] = (WentWay){ways[way].visits, way};
+	} while (way != ROOT);
+	pfree(first);
+	pfree(next);
 	*count = n;
-	return first;
+	return went;
+}
+
+/* Most visits first, else as it was: by the lowest byte, and so on to the highest that any has. */
+static WentWay *
+sort_by_visits(WentWay *went, uint32 count, int64 most)
+{
+	WentWay *sorted = new_array(count, sizeof *sorted);
+
+	for (int shift = 0; shift < 64 && most >> shift > 0; shift += 8)
+	{
+		uint32	 places[257] = {0};
+		WentWay *before = went;
+
+		for (uint32 i = 0; i < count; i++)
+			places[256 - (went[i].visits >> shift & 255)]++;
+		for (int i = 1; i <= 256; i++)
+			places[i] += places[i - 1];
+		for (uint32 i = 0; i < count; i++)
+			sorted[places[255 - (went[i].visits >> shift & 255)]++] = went[i];
+		went = sorted;
+		sorted = before;
+	}
+	pfree(sorted);
+	return went;
 }
 
 /* --- rows ------------------------------------------------------------------------- */
 
 /* The pages of a way as an array. */
 static Datum
-pages_of(const Journeys *journeys, const Way *way)
+pages_of(const Journeys *journeys, uint32 way)
 {
-	const uint32 *pages = journeys->steps.pages + way->steps.at;
-	Datum		  elements[DEPTH_LIMIT];
+	Datum elements[DEPTH_LIMIT];
+	int	  at = DEPTH_LIMIT;
 
-	for (uint32 i = 0; i < way->steps.count; i++)
-		elements[i] = journeys->pages[pages[i]];
+	for (; way != ROOT; way = journeys->ways[way].parent)
+		elements[--at] = journeys->pages[journeys->ways[way].page];
 	return PointerGetDatum(
-		construct_array(elements, (int) way->steps.count, TEXTOID, -1, false, TYPALIGN_INT));
+		construct_array(elements + at, DEPTH_LIMIT - at, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 static Datum
@@ -395,17 +389,21 @@ static void
 put_rows(const Journeys *journeys, uint32 limit, ReturnSetInfo *result)
 {
 	uint32		  count;
-	Way			**first = first_ways(journeys, limit, &count);
+	WentWay		 *went = went_ways(journeys, &count);
 	MemoryContext row =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews journey", ALLOCSET_DEFAULT_SIZES);
 	Datum share = 0;
 	int64 share_visits = 0;
+	int64 most = 0;
 
 	for (uint32 i = 0; i < count; i++)
+		most = Max(most, went[i].visits);
+	went = sort_by_visits(went, count, most);
+	for (uint32 i = 0; i < Min(count, limit); i++)
 	{
-		const Way	 *way = first[i];
+		const Way	 *way = &journeys->ways[went[i].way];
 		MemoryContext caller;
-		bool		  nulls[] = {way->steps.count == 0, false, false, false};
+		bool		  nulls[] = {went[i].way == ROOT, false, false, false};
 		Datum		  values[] = {0, Int64GetDatum(way->visits), Int64GetDatum(way->visitors), 0};
 
 		CHECK_FOR_INTERRUPTS();
@@ -415,7 +413,7 @@ put_rows(const Journeys *journeys, uint32 limit, ReturnSetInfo *result)
 		share_visits = way->visits;
 		values[3] = share;
 		caller = MemoryContextSwitchTo(row);
-		values[0] = pages_of(journeys, way);
+		values[0] = pages_of(journeys, went[i].way);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);
@@ -447,9 +445,10 @@ pageviews_journeys(PG_FUNCTION_ARGS)
 	journeys.page_numbers = pages_create(journeys.memory, FIRST_CAPACITY, NULL);
 	journeys.page_capacity = FIRST_CAPACITY;
 	journeys.pages = palloc_array(Datum, FIRST_CAPACITY);
-	journeys.steps.capacity = FIRST_CAPACITY;
-	journeys.steps.pages = palloc_array(uint32, FIRST_CAPACITY);
-	journeys.ways = ways_create(journeys.memory, FIRST_CAPACITY, &journeys.steps);
+	journeys.way_numbers = ways_create(journeys.memory, FIRST_CAPACITY, NULL);
+	journeys.way_capacity = FIRST_CAPACITY;
+	journeys.ways = palloc0_array(Way, FIRST_CAPACITY);
+	journeys.way_count = ROOT + 1;
 	journeys.passages = passages_create(journeys.memory, FIRST_CAPACITY, NULL);
 	get_page(&journeys, (Span){"", 0});
 	query.mark = get_page;
