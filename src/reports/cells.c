@@ -12,8 +12,9 @@
  * are apart because there is a report that wants the counters alone.
  *
  * Reading a pack leaves histogram and sketch of a cell where they are, as a piece:
- * a report then reads the pieces of one cell after the other into the same few
- * kilobytes, and a pack that is written again takes over what was not added to.
+ * a report then reads the pieces of one cell after the other, which is the order in
+ * which they lie, into the same few kilobytes, and a pack that is written again takes
+ * over what was not added to.
  */
 #include "cells.h"
 
@@ -21,6 +22,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "details.h"
 #include "varint.h"
 
 #define PACK_VERSION  4
@@ -28,13 +30,14 @@
 
 StaticAssertDecl(COUNTER_COUNT == 7, "the counters and the histogram have a bit each of one byte");
 
-/* A histogram and a sketch, or a sketch alone, as bytes. */
+/* A histogram and a sketch, or a sketch alone, as bytes of a pack's details. */
 struct CellPiece
 {
-	CellPiece  *next;
-	const char *bytes;
-	int			length;
-	bool		has_histogram;
+	CellPiece *next;
+	Details	  *details;
+	int		   offset;
+	int		   length;
+	bool	   has_histogram;
 };
 
 typedef struct CellEntry
@@ -179,13 +182,31 @@ cell_read_pieces(Cell *cell)
 	}
 	for (const CellPiece *piece = cell->pieces; piece != NULL; piece = piece->next)
 	{
-		StringInfoData from = {(char *) piece->bytes, piece->length, piece->length, 0};
+		StringInfoData from = {(char *) details_read(piece->details, piece->offset, piece->length),
+							   piece->length, piece->length, 0};
 
 		if (piece->has_histogram)
 			histogram_read(&cell->engagement, &from);
 		sketch_read(&cell->visitors, &from);
 	}
 	cell->pieces = NULL;
+}
+
+int64
+cell_pieces_length(const Cell *cell)
+{
+	int64 length = 0;
+
+	for (const CellPiece *piece = cell->pieces; piece != NULL; piece = piece->next)
+		length += piece->length;
+	return length;
+}
+
+void
+cell_expect_pieces(const Cell *cell)
+{
+	for (const CellPiece *piece = cell->pieces; piece != NULL; piece = piece->next)
+		details_expect(piece->details, piece->offset + piece->length);
 }
 
 void
@@ -242,41 +263,50 @@ shared_length(Span a, Span b)
 	return length;
 }
 
-/*
- * Histogram and sketch of a cell as bytes, as they lie or in `scratch`.  What was
- * made of pieces is given back: there are as many cells as a site has pages.
- */
-static CellPiece
-take_piece(Cell *cell, StringInfo scratch)
+/* Histogram and sketch of a cell as bytes. */
+typedef struct Written
 {
-	CellPiece whole = {.bytes = scratch->data};
-	bool	  made = cell->pieces != NULL;
+	const char *bytes;
+	int			length;
+	bool		has_histogram;
+} Written;
 
-	if (cell->pieces != NULL && cell->pieces->next == NULL && is_untouched(cell))
-		return *cell->pieces;
+/*
+ * As they lie, or in `scratch`.  What was made of pieces is given back: there are as
+ * many cells as a site has pages.
+ */
+static Written
+write_details(Cell *cell, StringInfo scratch)
+{
+	const CellPiece *piece = cell->pieces;
+	Written			 written;
+
+	if (piece != NULL && piece->next == NULL && is_untouched(cell))
+		return (Written){details_read(piece->details, piece->offset, piece->length), piece->length,
+						 piece->has_histogram};
 	cell_read_pieces(cell);
 	resetStringInfo(scratch);
-	whole.has_histogram = !histogram_is_empty(&cell->engagement);
-	if (whole.has_histogram)
+	written.has_histogram = !histogram_is_empty(&cell->engagement);
+	if (written.has_histogram)
 		histogram_write(&cell->engagement, scratch);
 	sketch_write(&cell->visitors, scratch);
-	if (made)
+	if (piece != NULL)
 	{
 		histogram_free(&cell->engagement);
 		sketch_free(&cell->visitors);
 	}
-	whole.bytes = scratch->data;
-	whole.length = scratch->len;
-	return whole;
+	written.bytes = scratch->data;
+	written.length = scratch->len;
+	return written;
 }
 
 static void
 pack_cell(StringInfo counters, StringInfo details, Cell *cell, Span before, StringInfo scratch)
 {
-	Span	  value = cell->key.value;
-	int		  shared = shared_length(before, value);
-	CellPiece piece = take_piece(cell, scratch);
-	uint8	  present = piece.has_histogram ? HAS_HISTOGRAM : 0;
+	Span	value = cell->key.value;
+	int		shared = shared_length(before, value);
+	Written written = write_details(cell, scratch);
+	uint8	present = written.has_histogram ? HAS_HISTOGRAM : 0;
 
 	varint_write(counters, (uint64) shared);
 	varint_write(counters, (uint64) (value.length - shared));
@@ -290,8 +320,8 @@ pack_cell(StringInfo counters, StringInfo details, Cell *cell, Span before, Stri
 		if (cell->counters[i] != 0)
 			varint_write_signed(counters, cell->counters[i]);
 	}
-	varint_write(counters, (uint64) piece.length);
-	appendBinaryStringInfo(details, piece.bytes, piece.length);
+	varint_write(counters, (uint64) written.length);
+	appendBinaryStringInfo(details, written.bytes, written.length);
 }
 
 static void
@@ -330,38 +360,36 @@ cells_pack(Cell *const *sorted, uint32 count)
 	return (Pack){bytea_end(&counters), bytea_end(&details)};
 }
 
-static StringInfoData
-bytes_of(const bytea *bytes)
-{
-	return (StringInfoData){VARDATA_ANY(bytes), (int) VARSIZE_ANY_EXHDR(bytes),
-							(int) VARSIZE_ANY_EXHDR(bytes), 0};
-}
-
-/* Leaves the details of a cell to be read later. */
-static void
-add_piece(Cell *cell, StringInfo details, uint64 length, bool has_histogram)
+/* Leaves `length` bytes of the details, at an offset, to be read later; returns where they end. */
+static int
+add_piece(Cell *cell, Details *details, int offset, uint64 length, bool has_histogram)
 {
 	CellPiece *piece = palloc(sizeof *piece);
 
-	piece->bytes = varint_read_bytes(details, length);
+	if (length > (uint64) (details_length(details) - offset))
+		varint_corrupted();
+	piece->details = details;
+	piece->offset = offset;
 	piece->length = (int) length;
 	piece->has_histogram = has_histogram;
 	piece->next = cell->pieces;
 	cell->pieces = piece;
+	return offset + (int) length;
 }
 
 void
 cells_unpack(Cells *into, const CellKey *key, const Pack *pack)
 {
-	StringInfoData from = bytes_of(pack->counters);
-	StringInfoData details = {0};
-	StringInfoData value;
+	const bytea	  *counters = pack->counters;
+	StringInfoData from = {VARDATA_ANY(counters), (int) VARSIZE_ANY_EXHDR(counters),
+						   (int) VARSIZE_ANY_EXHDR(counters), 0};
 	MemoryContext  caller = MemoryContextSwitchTo(into->context);
+	Details		  *details = pack->details == NULL ? NULL : details_open(pack->details);
+	int			   read = 0; /* of the details */
+	StringInfoData value;
 
 	if (*varint_read_bytes(&from, 1) != PACK_VERSION)
 		varint_corrupted();
-	if (pack->details != NULL)
-		details = bytes_of(pack->details);
 	initStringInfo(&value);
 	while (from.cursor < from.len)
 	{
@@ -386,10 +414,10 @@ cells_unpack(Cells *into, const CellKey *key, const Pack *pack)
 				cell->counters[i] += varint_read_signed(&from);
 		}
 		length = varint_read(&from);
-		if (pack->details != NULL)
-			add_piece(cell, &details, length, (present & HAS_HISTOGRAM) != 0);
+		if (details != NULL)
+			read = add_piece(cell, details, read, length, (present & HAS_HISTOGRAM) != 0);
 	}
-	if (details.cursor != details.len)
+	if (details != NULL && read != details_length(details))
 		varint_corrupted();
 	pfree(value.data);
 	MemoryContextSwitchTo(caller);

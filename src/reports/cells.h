@@ -97,6 +97,12 @@ extern Cell **cells_sorted(const Cells *cells, uint32 *count);
 /* Adds to the histogram and the visitors what is still in pieces. */
 extern void cell_read_pieces(Cell *cell);
 
+/* How many bytes its pieces have. */
+extern int64 cell_pieces_length(const Cell *cell);
+
+/* Says that its pieces will be read, and all from those that are read next; see details_expect(). */
+extern void cell_expect_pieces(const Cell *cell);
+
 /* Adds a cell without pieces to another. */
 extern void cell_merge(Cell *into, const Cell *from);
 
@@ -109,11 +115,11 @@ typedef struct Pack
 {
 	bytea *counters; /* and values */
 	bytea *details;	 /* histograms and sketches, many times as long; NULL: they are not wanted */
-} Pack;
+} Pack;				 /* a pack that is read may have its details as details.h takes them */
 
 /*
  * Writes `count` cells in the order of their values, whose histograms and sketches
- * are used up.  Reading adds to the cells of `key` with each value; the pack must
+ * are used up.  Reading adds to the cells of `key` with each value; the details must
  * stay as long as the cells do, or until cell_read_pieces().
  */
 extern Pack cells_pack(Cell *const *sorted, uint32 count);

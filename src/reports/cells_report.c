@@ -9,7 +9,8 @@
  * rolling them up would make (rollup.h).  So a report is as the views are now,
  * however far the roll-ups are.
  *
- * Where everything is read from views, as filters want it, workers may read parts.
+ * What packs have in their details is read at the end, row by row.  Workers may do
+ * that, and read views where everything comes from them, as filters want it.
  */
 #include "postgres.h"
 
@@ -26,50 +27,15 @@
 #include "utils/timestamp.h"
 
 #include "cells_arguments.h"
-#include "cells_rows.h"
-#include "cover.h"
+#include "cells_report.h"
 #include "filters.h"
 #include "history.h"
-#include "parallel.h"
 #include "sql.h"
 
 PG_FUNCTION_INFO_V1(pageviews_cells);
 
 /* More than so much to be read from views is read by its time, less by its sessions. */
 #define MUCH_RAW (6 * USECS_PER_HOUR)
-
-typedef struct Report
-{
-	TimestampTz	 *bounds;
-	int			  bound_count;
-	TimestampTz	  part_since; /* what is read: all of it, or a part */
-	TimestampTz	  part_until;
-	Dimension	  dimension;
-	text		 *site;
-	Jsonb		 *filters;
-	bool		  origins; /* whether where visits came from is needed, and what browsers are */
-	bool		  traits;
-	bool		  sessions; /* whether the filters ask what sessions are: those that have a row */
-	bool		  by_site;
-	CellDetail	  detail;
-	RollupState	  state;
-	bool		  rolled;  /* whether `state` can be used */
-	bool		  changes; /* whether there are rows in pageviews.rollup_changes */
-	TimestampTz	 *marked;
-	int			  marked_count;
-	TimestampTz	 *wrong; /* hours with a visitor who cannot be taken out of the sketches */
-	int			  wrong_count;
-	int			  wrong_capacity;
-	Cover		  cover;
-	Cells		 *cells;
-	MemoryContext memory; /* of the cells */
-	VisitRules	  rules;
-
-	/* Of the session that tells. */
-	Span session_site;
-	int pack_sign; /* what becomes of a contribution where packs were taken: added, taken away, nothing */
-	bool raw; /* whether it counts where views are read */
-} Report;
 
 static CellKey
 make_key(const Report *report, int bucket, Span site)
@@ -80,6 +46,15 @@ make_key(const Report *report, int bucket, Span site)
 }
 
 /* --- packs ------------------------------------------------------------------------ */
+
+/* A copy of a bytea as the row has it: of one in TOAST, where that is. */
+static bytea *
+keep_stored(MemoryContext memory, Datum value)
+{
+	const bytea *stored = (const bytea *) DatumGetPointer(value);
+
+	return memcpy(MemoryContextAlloc(memory, VARSIZE_ANY(stored)), stored, VARSIZE_ANY(stored));
+}
 
 /* Adds the packs of a level that began in [from, until). */
 static void
@@ -104,18 +79,16 @@ add_packs(Report *report, Level level, TimestampTz from, TimestampTz until)
 		bool		   null;
 		const Stretch *stretch =
 			cover_find(&report->cover, DatumGetTimestampTz(sql_value(i, 1, &null)));
-		MemoryContext caller = MemoryContextSwitchTo(report->memory);
-		Pack		  pack = {DatumGetByteaPCopy(sql_value(i, 3, &null)), NULL};
-		CellKey		  key;
-
-		if (report->detail > DETAIL_COUNTERS)
-			pack.details = DatumGetByteaPCopy(sql_value(i, 4, &null));
+		Pack	pack = {DatumGetByteaPCopy(sql_value(i, 3, &null)), NULL};
+		CellKey key;
 
 		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(caller);
+		if (report->detail > DETAIL_COUNTERS)
+			pack.details = keep_stored(report->memory, sql_value(i, 4, &null));
 		key =
 			make_key(report, stretch->bucket, span_of_text(DatumGetTextPP(sql_value(i, 2, &null))));
 		cells_unpack(report->cells, &key, &pack);
+		pfree(pack.counters);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -341,9 +314,8 @@ check_filters(Report *report)
 	report->traits = report->sessions || report->dimension >= DIMENSION_FIRST_OF_SESSION;
 }
 
-/* How far the roll-ups are, and what they may have wrong. */
-static void
-read_rollups(Report *report)
+void
+report_begin(Report *report)
 {
 	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 	const Datum values[] = {
@@ -376,9 +348,8 @@ read_rollups(Report *report)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* Covers the bounds, and adds what they are covered with. */
-static void
-add_period(Report *report)
+void
+report_add_period(Report *report)
 {
 	CoverRequest request = {.bounds = report->bounds,
 							.bound_count = report->bound_count,
@@ -394,9 +365,8 @@ add_period(Report *report)
 	add_views(report);
 }
 
-/* Makes the cells from packs and views. */
-static void
-add_everything(Report *report)
+void
+report_read(Report *report)
 {
 	int wrong;
 
@@ -405,132 +375,8 @@ add_everything(Report *report)
 	{
 		wrong = report->wrong_count;
 		report->cells = cells_new(report->memory);
-		add_period(report);
+		report_add_period(report);
 	} while (report->wrong_count > wrong);
-}
-
-/* --- in parallel -------------------------------------------------------------------- */
-
-/*
- * A ReadPart: adds the visits that began in a part, however long they go on; to the
- * first part belong those that began before the period, too.
- */
-static void
-read_part(void *context, TimestampTz since, TimestampTz until)
-{
-	Report *report = context;
-
-	report->part_since = since;
-	report->part_until = until;
-	report->rules.since = since == report->bounds[0] ? DT_NOBEGIN : since;
-	report->rules.until = until == report->bounds[report->bound_count - 1] ? DT_NOEND : until;
-	add_period(report);
-}
-
-/* The report itself, and what it points to; a worker begins with that. */
-static void
-write_report(const Report *report, StringInfo arguments)
-{
-	parallel_put(arguments, report, sizeof *report);
-	parallel_put(arguments, report->bounds, report->bound_count * (int) sizeof *report->bounds);
-	parallel_put_value(arguments, report->site);
-	parallel_put_value(arguments, report->filters);
-}
-
-static void *
-begin_part(StringInfo arguments)
-{
-	Report *report = palloc(sizeof *report);
-	int		length;
-
-	memcpy(report, parallel_get(arguments, sizeof *report), sizeof *report);
-	length = report->bound_count * (int) sizeof *report->bounds;
-	report->bounds = memcpy(palloc(length), parallel_get(arguments, length), length);
-	report->site = parallel_get_value(arguments);
-	report->filters = parallel_get_value(arguments);
-	report->memory = CurrentMemoryContext;
-	report->cells = cells_new(report->memory);
-	return report;
-}
-
-/* Writes a worker's cells: bucket, site and pack of each bucket and site. */
-static void
-write_cells(void *context, StringInfo result)
-{
-	Report *report = context;
-	uint32	count;
-	Cell  **sorted = cells_sorted(report->cells, &count);
-
-	for (uint32 from = 0, until; from < count; from = until)
-	{
-		const CellKey *key = &sorted[from]->key;
-		Pack		   pack;
-
-		for (until = from + 1; until < count && sorted[until]->key.span == key->span &&
-							   span_equal(sorted[until]->key.site, key->site);
-			 until++)
-			;
-		pack = cells_pack(sorted + from, until - from);
-		parallel_put(result, &key->span, sizeof key->span);
-		parallel_put_value(result, key->site.data == NULL ? NULL
-														  : cstring_to_text_with_len(
-																key->site.data, key->site.length));
-		parallel_put_value(result, pack.counters);
-		parallel_put_value(result, pack.details);
-	}
-}
-
-/* Adds a worker's cells. */
-static void
-take_cells(void *context, StringInfo result)
-{
-	Report		 *report = context;
-	MemoryContext caller = MemoryContextSwitchTo(report->memory);
-
-	while (result->cursor < result->len)
-	{
-		CellKey key = {.dimension = report->dimension};
-		text   *site;
-		Pack	pack;
-
-		CHECK_FOR_INTERRUPTS();
-		memcpy(&key.span, parallel_get(result, sizeof key.span), sizeof key.span);
-		site = parallel_get_value(result);
-		if (site != NULL)
-			key.site = span_of_text(site);
-		pack.counters = parallel_get_value(result);
-		pack.details = parallel_get_value(result);
-		cells_unpack(report->cells, &key, &pack);
-	}
-	MemoryContextSwitchTo(caller);
-}
-
-PGDLLEXPORT void pageviews_cells_worker(dsm_segment *segment, shm_toc *toc);
-
-/* What a parallel worker is started with. */
-void
-pageviews_cells_worker(dsm_segment *segment, shm_toc *toc)
-{
-	const ParallelWork work = {begin_part, read_part, write_cells};
-
-	parallel_work(segment, toc, &work);
-}
-
-/* Makes the cells with workers; false where everything is still to be done. */
-static bool
-add_in_parallel(Report *report)
-{
-	StringInfoData arguments;
-	ParallelReport parallel = {"pageviews_cells_worker", &arguments, read_part, take_cells, report};
-
-	/* Packs are few, and what undoes changes is in no part; nor are days that are merged. */
-	if (report->rolled || report->rules.timeout > HISTORY_LONGEST_TIMEOUT)
-		return false;
-	initStringInfo(&arguments);
-	write_report(report, &arguments);
-	report->cells = cells_new(report->memory);
-	return parallel_read(report->bounds[0], report->bounds[report->bound_count - 1], report->site,
-						 &parallel);
 }
 
 /* --- the function ----------------------------------------------------------------- */
@@ -540,8 +386,9 @@ Datum
 pageviews_cells(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Report report = {.memory = AllocSetContextCreate(CurrentMemoryContext, "pageviews report",
-													 ALLOCSET_DEFAULT_SIZES)};
+	Report	 report = {.memory = AllocSetContextCreate(CurrentMemoryContext, "pageviews report",
+													   ALLOCSET_DEFAULT_SIZES)};
+	CellRows rows;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
@@ -551,6 +398,7 @@ pageviews_cells(PG_FUNCTION_ARGS)
 	report.dimension = cells_dimension(PG_GETARG_TEXT_PP(2));
 	report.filters = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
 	report.by_site = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	report.wanted = PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5);
 	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
 		report.detail = DETAIL_COUNTERS;
 	else
@@ -565,11 +413,13 @@ pageviews_cells(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	check_filters(&report);
-	read_rollups(&report);
-	if (!add_in_parallel(&report))
-		add_everything(&report);
-	cells_put_rows(result, report.cells, report.detail,
-				   PG_ARGISNULL(5) ? NULL : PG_GETARG_ARRAYTYPE_P(5));
+	report_begin(&report);
+	if (!report_read_in_parallel(&report))
+		report_read(&report);
+	rows = cells_choose(report.cells, report.wanted, report.detail);
+	if (rows.figures != NULL)
+		report_figure(&report, &rows);
+	cells_put_rows(result, &rows, report.detail);
 	SPI_finish();
 	MemoryContextDelete(report.memory);
 	PG_RETURN_NULL();

@@ -67,7 +67,7 @@ value_datum(const Cell *cell)
 
 /* The columns of cells(). */
 static void
-put_cell(ReturnSetInfo *result, Cell *cell, CellDetail detail)
+put_row(ReturnSetInfo *result, const Cell *cell, const CellFigures *figures, CellDetail detail)
 {
 	static const Counter counters[] = {COUNT_VIEWS,		 COUNT_ENGAGEMENT, COUNT_VISITS,
 									   COUNT_BOUNCES,	 COUNT_ENTRIES,	   COUNT_EXITS,
@@ -86,15 +86,7 @@ put_cell(ReturnSetInfo *result, Cell *cell, CellDetail detail)
 	};
 	Datum values[COLUMNS] = {0};
 	bool  nulls[COLUMNS] = {0};
-	int64 median = -1;
 
-	nulls[VISITORS] = detail < DETAIL_DISTINCT;
-	if (!nulls[VISITORS])
-	{
-		cell_read_pieces(cell);
-		values[VISITORS] = Int64GetDatum(sketch_estimate(&cell->visitors));
-		median = histogram_percentile(&cell->engagement, 0.5);
-	}
 	values[BUCKET] = Int32GetDatum(cell->key.span);
 	nulls[SITE] = cell->key.site.data == NULL;
 	if (!nulls[SITE])
@@ -103,23 +95,18 @@ put_cell(ReturnSetInfo *result, Cell *cell, CellDetail detail)
 	values[VALUE] = value_datum(cell);
 	for (int i = 0; i < lengthof(counters); i++)
 		values[COUNTERS + i] = Int64GetDatum(cell->counters[counters[i]]);
-	nulls[MEDIAN] = nulls[P90] = median < 0;
+	nulls[VISITORS] = detail < DETAIL_DISTINCT;
+	if (!nulls[VISITORS])
+		values[VISITORS] = Int64GetDatum(figures->visitors);
+	nulls[MEDIAN] = nulls[P90] = nulls[VISITORS] || figures->median < 0;
 	if (!nulls[P90])
 	{
-		values[MEDIAN] = Int64GetDatum(median);
-		values[P90] = Int64GetDatum(histogram_percentile(&cell->engagement, 0.9));
+		values[MEDIAN] = Int64GetDatum(figures->median);
+		values[P90] = Int64GetDatum(figures->p90);
 	}
 	nulls[SKETCH] = detail < DETAIL_SKETCHES;
 	if (!nulls[SKETCH])
-	{
-		StringInfoData sketch;
-
-		initStringInfo(&sketch);
-		appendStringInfoSpaces(&sketch, VARHDRSZ);
-		sketch_write(&cell->visitors, &sketch);
-		SET_VARSIZE(sketch.data, sketch.len);
-		values[SKETCH] = PointerGetDatum(sketch.data);
-	}
+		values[SKETCH] = PointerGetDatum(figures->sketch);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -140,26 +127,81 @@ read_wanted(ArrayType *array, Wanted *wanted)
 	}
 }
 
-void
-cells_put_rows(ReturnSetInfo *result, const Cells *cells, CellDetail detail,
-			   ArrayType *wanted_values)
+CellRows
+cells_choose(const Cells *cells, ArrayType *wanted_values, CellDetail detail)
 {
-	MemoryContext row =
-		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
-	Wanted wanted = {NULL, 0};
-	uint32 count;
-	Cell **sorted = cells_sorted(cells, &count);
+	CellRows rows = {.are_all = wanted_values == NULL};
+	Wanted	 wanted = {NULL, 0};
+	uint32	 count;
 
 	if (wanted_values != NULL)
 		read_wanted(wanted_values, &wanted);
+	rows.cells = cells_sorted(cells, &count);
 	for (uint32 i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_wanted(&wanted, rows.cells[i]))
+			rows.cells[rows.count++] = rows.cells[i];
+	}
+	if (detail > DETAIL_COUNTERS)
+		rows.figures =
+			MemoryContextAllocHuge(CurrentMemoryContext, Max(rows.count, 1) * sizeof *rows.figures);
+	return rows;
+}
+
+/* The sketch of a cell as bytes. */
+static bytea *
+write_sketch(const Cell *cell)
+{
+	StringInfoData sketch;
+
+	initStringInfo(&sketch);
+	appendStringInfoSpaces(&sketch, VARHDRSZ);
+	sketch_write(&cell->visitors, &sketch);
+	SET_VARSIZE(sketch.data, sketch.len);
+	return (bytea *) sketch.data;
+}
+
+void
+cells_figure(CellRows *rows, uint32 from, uint32 until, CellDetail detail)
+{
+	MemoryContext memory =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews cell", ALLOCSET_DEFAULT_SIZES);
+
+	for (uint32 i = from; i < until && rows->are_all; i++)
+		cell_expect_pieces(rows->cells[i]);
+	for (uint32 i = from; i < until; i++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(memory);
+		Cell		 *cell = rows->cells[i];
+		CellFigures	 *figures = &rows->figures[i];
+
+		CHECK_FOR_INTERRUPTS();
+		cell_read_pieces(cell);
+		figures->visitors = sketch_estimate(&cell->visitors);
+		figures->median = histogram_percentile(&cell->engagement, 0.5);
+		figures->p90 = histogram_percentile(&cell->engagement, 0.9);
+		MemoryContextSwitchTo(caller);
+		figures->sketch = detail < DETAIL_SKETCHES ? NULL : write_sketch(cell);
+		MemoryContextReset(memory);
+	}
+	MemoryContextDelete(memory);
+}
+
+void
+cells_put_rows(ReturnSetInfo *result, const CellRows *rows, CellDetail detail)
+{
+	MemoryContext row =
+		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
+
+	for (uint32 i = 0; i < rows->count; i++)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(row);
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_wanted(&wanted, sorted[i]))
-			put_cell(result, sorted[i], detail);
+		put_row(result, rows->cells[i], rows->figures == NULL ? NULL : &rows->figures[i], detail);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);
 	}
+	MemoryContextDelete(row);
 }

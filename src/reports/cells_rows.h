@@ -1,6 +1,7 @@
 /*
  * cells_rows.h
- *	  The rows of cells(), made of a table of cells.
+ *	  The rows of cells(), made of a table of cells: which there are, then what is in
+ *	  the details, then the rows.
  */
 #ifndef PAGEVIEWS_CELLS_ROWS_H
 #define PAGEVIEWS_CELLS_ROWS_H
@@ -20,12 +21,33 @@ typedef enum CellDetail
 	DETAIL_SKETCHES
 } CellDetail;
 
+/* What is made of a cell's pieces. */
+typedef struct CellFigures
+{
+	int64  visitors;
+	int64  median; /* of engagement, in milliseconds; -1: there is none */
+	int64  p90;
+	bytea *sketch; /* of the visitors, with DETAIL_SKETCHES */
+} CellFigures;
+
+/* The cells that become rows, in their order. */
+typedef struct CellRows
+{
+	Cell	   **cells;
+	uint32		 count;
+	bool		 are_all; /* whether no cell between two of them was left out */
+	CellFigures *figures; /* of each; NULL with DETAIL_COUNTERS */
+} CellRows;
+
 /*
- * Puts the cells that have anything in them into the result, in their order; of
- * those whose first part is like one of the patterns (texts), if there are any
- * given.  Uses the pieces of the cells up, if it reads them.
+ * The cells that have anything in them; of those whose first part is like one of the
+ * patterns (texts), if there are any given.  The figures are still to be made.
  */
-extern void cells_put_rows(ReturnSetInfo *result, const Cells *cells, CellDetail detail,
-						   ArrayType *wanted_values);
+extern CellRows cells_choose(const Cells *cells, ArrayType *wanted_values, CellDetail detail);
+
+/* Makes the figures of the rows from `from` up to `until`, and uses the cells' pieces up. */
+extern void cells_figure(CellRows *rows, uint32 from, uint32 until, CellDetail detail);
+
+extern void cells_put_rows(ReturnSetInfo *result, const CellRows *rows, CellDetail detail);
 
 #endif /* PAGEVIEWS_CELLS_ROWS_H */

@@ -42,15 +42,16 @@ set_key(const CellKey *key, Datum values[COLUMNS])
 	values[3] = TimestampTzGetDatum(key->at);
 }
 
-/* The pack that a row has in two columns, from `column` on. */
+/* The pack that a row has in two columns, from `column` on; of the details what it has. */
 static Pack
 pack_of_row(const SPITupleTable *rows, uint64 row, int column)
 {
 	HeapTuple tuple = rows->vals[row];
 	bool	  null;
 
-	return (Pack){DatumGetByteaPP(SPI_getbinval(tuple, rows->tupdesc, column, &null)),
-				  DatumGetByteaPP(SPI_getbinval(tuple, rows->tupdesc, column + 1, &null))};
+	return (Pack){
+		DatumGetByteaPP(SPI_getbinval(tuple, rows->tupdesc, column, &null)),
+		(bytea *) DatumGetPointer(SPI_getbinval(tuple, rows->tupdesc, column + 1, &null))};
 }
 
 /* The pack of a key as it is; false if there is none. */

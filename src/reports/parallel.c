@@ -2,10 +2,10 @@
  * parallel.c
  *	  Parts of a report in parallel workers, see parallel.h.
  *
- * A period is cut at midnights into some parts for each process that may read, of
- * about as many bytes of packed views each.  Whoever is free takes the next one, so
- * a worker that never comes is missed by nobody, and one that is slower, because
- * the shared memory is new to it, does less.
+ * A range is cut into some parts for each process that may read, of about as many
+ * bytes each.  Whoever is free takes the next one, so a worker that never comes is
+ * missed by nobody, and one that is slower, because the shared memory is new to it,
+ * does less.
  */
 #include "parallel.h"
 
@@ -23,9 +23,8 @@
 
 #include "sql.h"
 
-#define PARTS_OF_EACH 2
-#define PARTS_LIMIT	  32
-#define QUEUE_SIZE	  (256 * 1024)
+#define DAYS_OF_EACH 2 /* parts of a period, of each process */
+#define QUEUE_SIZE	 (256 * 1024)
 
 /* What is in the shared memory of a report. */
 enum
@@ -38,9 +37,8 @@ enum
 typedef struct Parts
 {
 	pg_atomic_uint32 next; /* that nobody has taken */
-	uint32			 count;
-	int				 arguments;				/* bytes */
-	TimestampTz		 cuts[PARTS_LIMIT + 1]; /* a part from each to the next */
+	ParallelCuts	 cuts;
+	int				 arguments; /* bytes */
 } Parts;
 
 /* --- bytes -------------------------------------------------------------------------- */
@@ -96,16 +94,21 @@ processes(void)
 	/* One of a parallel query's does not have its own. */
 	if (IsInParallelMode() || IsParallelWorker())
 		return 1;
-	return 1 + Min(max_parallel_workers_per_gather, PARTS_LIMIT / PARTS_OF_EACH - 1);
+	return 1 + Min(max_parallel_workers_per_gather, PARALLEL_PARTS - 1);
 }
 
-/*
- * Cuts a period at midnights into at most `count` parts, of about as many bytes of
- * packs; returns how many.
- */
-static uint32
-cut(TimestampTz since, TimestampTz until, const text *site, uint32 count,
-	TimestampTz cuts[PARTS_LIMIT + 1])
+uint32
+parallel_parts(int64 bytes, int of_each)
+{
+	int readers = processes();
+
+	if (readers == 1 || bytes / BLCKSZ < min_parallel_table_scan_size)
+		return 1;
+	return (uint32) Min(readers * of_each, PARALLEL_PARTS);
+}
+
+void
+parallel_cut_period(TimestampTz since, TimestampTz until, const text *site, ParallelCuts *cuts)
 {
 	static const char days[] =
 		"SELECT p.day, sum(pg_column_size(p.pack))::bigint FROM pageviews.packed_views AS p"
@@ -117,42 +120,41 @@ cut(TimestampTz since, TimestampTz until, const text *site, uint32 count,
 	const char	nulls[] = {' ', ' ', site == NULL ? 'n' : ' '};
 	int64		bytes = 0;
 	int64		read = 0;
-	uint32		parts = 1;
+	uint32		parts;
 	uint64		found;
 	bool		null;
 
+	*cuts = (ParallelCuts){1, {since, until}};
+	if (processes() == 1)
+		return;
 	SPI_connect();
 	found = sql_select(days, lengthof(types), types, values, nulls);
 	for (uint64 i = 0; i < found; i++)
 		bytes += DatumGetInt64(sql_value(i, 2, &null));
-	cuts[0] = since;
-	if (bytes / BLCKSZ >= min_parallel_table_scan_size)
+	parts = parallel_parts(bytes, DAYS_OF_EACH);
+	for (uint64 i = 0; i < found && cuts->count < parts; i++)
 	{
-		for (uint64 i = 0; i < found && parts < count; i++)
-		{
-			TimestampTz day = DatumGetTimestampTz(sql_value(i, 1, &null));
+		TimestampTz day = DatumGetTimestampTz(sql_value(i, 1, &null));
 
-			if (day > cuts[parts - 1] && read >= bytes / count * parts)
-				cuts[parts++] = day;
-			read += DatumGetInt64(sql_value(i, 2, &null));
-		}
+		if (day > cuts->at[cuts->count - 1] && read >= bytes / parts * cuts->count)
+			cuts->at[cuts->count++] = day;
+		read += DatumGetInt64(sql_value(i, 2, &null));
 	}
-	cuts[parts] = until;
+	cuts->at[cuts->count] = until;
 	SPI_finish();
-	return parts;
 }
 
-/* Reads parts until all are taken. */
+/* Does parts until all are taken. */
 static void
-read_parts(Parts *parts, ReadPart read, void *context)
+do_parts(Parts *parts, DoPart part, void *context)
 {
 	for (;;)
 	{
-		uint32 part = pg_atomic_fetch_add_u32(&parts->next, 1);
+		uint32 next = pg_atomic_fetch_add_u32(&parts->next, 1);
 
-		if (part >= parts->count)
+		if (next >= parts->cuts.count)
 			return;
-		read(context, parts->cuts[part], parts->cuts[part + 1]);
+		part(context, parts->cuts.at[next], parts->cuts.at[next + 1]);
 	}
 }
 
@@ -212,26 +214,22 @@ take_results(ParallelContext *workers, int worker, const ParallelReport *report)
 }
 
 bool
-parallel_read(TimestampTz since, TimestampTz until, const text *site, const ParallelReport *report)
+parallel_do(const ParallelCuts *cuts, const ParallelReport *report)
 {
-	Parts			 parts = {.arguments = report->arguments->len};
+	Parts			 parts = {.cuts = *cuts, .arguments = report->arguments->len};
 	ParallelContext *workers;
 	Parts			*shared;
-	int				 readers = processes();
 
-	parts.count = 1;
-	if (readers > 1)
-		parts.count = cut(since, until, site, readers * PARTS_OF_EACH, parts.cuts);
-	if (parts.count == 1)
+	if (cuts->count == 1)
 		return false;
-	elog(DEBUG1, "pageviews: a report is read in %u parts", parts.count);
+	elog(DEBUG1, "pageviews: a report is read in %u parts", cuts->count);
 
 	EnterParallelMode();
 	workers =
-		CreateParallelContext("pageviews", report->worker, Min(readers, (int) parts.count) - 1);
+		CreateParallelContext("pageviews", report->worker, Min(processes(), (int) cuts->count) - 1);
 	shared = lay_out(workers, &parts, report->arguments);
 	LaunchParallelWorkers(workers);
-	read_parts(shared, report->read, report->context);
+	do_parts(shared, report->part, report->context);
 	for (int i = 0; i < workers->nworkers_launched; i++)
 		take_results(workers, i, report);
 	WaitForParallelWorkersToFinish(workers);
@@ -258,7 +256,7 @@ parallel_work(dsm_segment *segment, shm_toc *toc, const ParallelWork *work)
 	initStringInfo(&result);
 	SPI_connect();
 	context = work->begin(&arguments);
-	read_parts(parts, work->read, context);
+	do_parts(parts, work->part, context);
 	work->write(context, &result);
 	SPI_finish();
 	/* Nobody takes it any more where the report has failed. */

@@ -75,9 +75,9 @@ take_end(void *context)
 
 /* --- in parallel -------------------------------------------------------------------- */
 
-/* A ReadPart. */
+/* A DoPart. */
 static void
-read_part(void *context, TimestampTz since, TimestampTz until)
+read_part(void *context, int64 since, int64 until)
 {
 	Reading	   *reading = context;
 	ChosenQuery query = reading->query;
@@ -163,6 +163,7 @@ pageviews_reading_worker(dsm_segment *segment, shm_toc *toc)
 static Datum
 count_views(FunctionCallInfo fcinfo, Reading *reading)
 {
+	ParallelCuts   cuts = {.count = 1};
 	StringInfoData arguments;
 	ParallelReport parallel = {"pageviews_reading_worker", &arguments, read_part, take_counts,
 							   reading};
@@ -177,8 +178,9 @@ count_views(FunctionCallInfo fcinfo, Reading *reading)
 	initStringInfo(&arguments);
 	write_reading(reading, &arguments);
 	/* Where a visit came from is decided by its first view, which may lie in another part. */
-	if (chosen_asks_origins(&reading->query) ||
-		!parallel_read(reading->query.since, reading->query.until, reading->query.site, &parallel))
+	if (!chosen_asks_origins(&reading->query))
+		parallel_cut_period(reading->query.since, reading->query.until, reading->query.site, &cuts);
+	if (!parallel_do(&cuts, &parallel))
 		read_part(reading, reading->query.since, reading->query.until);
 	for (int i = 0; i < reading->count; i++)
 		elements[i] = Int64GetDatum(reading->counts[i]);
