@@ -1,17 +1,19 @@
 -- ---------------------------------------------------------------------------
--- Packed days: the views of days that are over, a few bytes each, in the order
--- of their sessions
+-- Packed days: the views of days that are over, and of the hours of the day that
+-- goes on, a few bytes each, in the order of their sessions
 --
 -- src/reports/packing.h says how they are kept equal to the views.
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE pageviews.packed_days (
 	day timestamptz NOT NULL,
+	until timestamptz NOT NULL,
 	packed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	CONSTRAINT packed_days_pkey PRIMARY KEY (day)
 );
-COMMENT ON TABLE pageviews.packed_days IS 'days whose views are packed: what asks for single views (filters, funnels, retention, journeys, how far people read) reads the packs';
-COMMENT ON COLUMN pageviews.packed_days.day IS 'when the day began (UTC)';
+COMMENT ON TABLE pageviews.packed_days IS 'days, and hours of the day that goes on, whose views are packed: what asks for single views (filters, funnels, retention, journeys, how far people read) reads the packs';
+COMMENT ON COLUMN pageviews.packed_days.day IS 'when the day (UTC), or the first of the hours, began';
+COMMENT ON COLUMN pageviews.packed_days.until IS 'when it, or the last of them, ended';
 COMMENT ON COLUMN pageviews.packed_days.packed_at IS 'when its views were packed';
 COMMENT ON CONSTRAINT packed_days_pkey ON pageviews.packed_days IS 'a day is packed once';
 COMMENT ON INDEX pageviews.packed_days_pkey IS 'a day is packed once';
@@ -25,7 +27,7 @@ CREATE TABLE pageviews.packed_views (
 	CONSTRAINT packed_views_day_fkey FOREIGN KEY (day) REFERENCES pageviews.packed_days ON DELETE CASCADE
 );
 COMMENT ON TABLE pageviews.packed_views IS 'the views of people in packed days, some thousands a row, in the order of their sessions';
-COMMENT ON COLUMN pageviews.packed_views.day IS 'when the day began (UTC)';
+COMMENT ON COLUMN pageviews.packed_views.day IS 'as in pageviews.packed_days';
 COMMENT ON COLUMN pageviews.packed_views.site IS 'host of the pages';
 COMMENT ON COLUMN pageviews.packed_views.chunk IS 'number of the row within day and site, from 0';
 COMMENT ON COLUMN pageviews.packed_views.pack IS 'sessions and their views: src/reports/packed.c';
@@ -44,7 +46,7 @@ CREATE TABLE pageviews.packed_stale (
 	CONSTRAINT packed_stale_day_fkey FOREIGN KEY (day) REFERENCES pageviews.packed_days ON DELETE CASCADE
 );
 COMMENT ON TABLE pageviews.packed_stale IS 'sessions whose views changed after their day was packed; until it is packed again theirs are read from the views';
-COMMENT ON COLUMN pageviews.packed_stale.day IS 'when the day began (UTC)';
+COMMENT ON COLUMN pageviews.packed_stale.day IS 'as in pageviews.packed_days';
 COMMENT ON COLUMN pageviews.packed_stale.site IS 'host of the pages';
 COMMENT ON COLUMN pageviews.packed_stale.session_id IS 'the session';
 COMMENT ON CONSTRAINT packed_stale_pkey ON pageviews.packed_stale IS 'a session is noted once for a day and site';

@@ -24,10 +24,11 @@ BEGIN ATOMIC
 		DELETE FROM pageviews.rollup_changes AS c WHERE c.session_id = forget_session.session_id
 	), gone_packs AS (
 		DELETE FROM pageviews.packed_days AS d
-		WHERE d.day IN (SELECT date_trunc('day', v.started_at, 'UTC') FROM pageviews.views AS v WHERE v.session_id = forget_session.session_id)
+		WHERE d.day IN (SELECT p.day FROM pageviews.views AS v JOIN pageviews.packed_days AS p ON v.started_at >= p.day AND v.started_at < p.until
+						WHERE v.session_id = forget_session.session_id)
 			OR EXISTS (SELECT FROM pageviews.packed_stale AS n WHERE n.day = d.day AND n.session_id = forget_session.session_id)
 			OR EXISTS (SELECT FROM pageviews.rollup_marks AS m
-					   WHERE m.session_id = forget_session.session_id AND m.hour >= d.day AND m.hour < d.day + interval '24 hours')
+					   WHERE m.session_id = forget_session.session_id AND m.hour >= d.day AND m.hour < d.until)
 	), gone_marks AS (
 		UPDATE pageviews.rollup_marks AS m SET session_id = NULL WHERE m.session_id = forget_session.session_id
 	), gone_sessions AS (

@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "packing.h"
 #include "sql.h"
 
 static ArrayType *
@@ -29,17 +30,20 @@ history_days_find(const HistoryQuery *query, HistoryDays *days)
 	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 	const Datum values[] = {TimestampTzGetDatum(query->since), TimestampTzGetDatum(query->until)};
 	bool		null;
-	uint64		count = sql_select(
-			 "SELECT d.day FROM pageviews.packed_days AS d"
-				  " WHERE d.day + interval '24 hours' > $1 AND d.day < $2"
-				  " AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
-				  " WHERE m.hour >= d.day AND m.hour < d.day + interval '24 hours') ORDER BY d.day",
-			 lengthof(types), types, values, NULL);
+	uint64		count = sql_select("SELECT d.day, d.until FROM pageviews.packed_days AS d"
+										" WHERE d.until > $1 AND d.day < $2"
+										" AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
+										" WHERE m.hour >= d.day AND m.hour < d.until) ORDER BY d.day",
+								   lengthof(types), types, values, NULL);
 
 	days->at = palloc_array(TimestampTz, Max(count, 1));
+	days->until = palloc_array(TimestampTz, Max(count, 1));
 	days->count = (int) count;
 	for (uint64 i = 0; i < count; i++)
+	{
 		days->at[i] = DatumGetTimestampTz(sql_value(i, 1, &null));
+		days->until[i] = DatumGetTimestampTz(sql_value(i, 2, &null));
+	}
 	SPI_freetuptable(SPI_tuptable);
 	days->array = array_of_times(days->at, days->count);
 	return count > 0;
@@ -52,11 +56,12 @@ history_days_left_out(HistoryDays *days)
 	const Datum value = PointerGetDatum(days->array);
 	bool		null;
 	Datum	   *elements;
-	uint64		count =
-		sql_select("SELECT s.session_id FROM pageviews.packed_stale AS s WHERE s.day = ANY ($1) "
-				   "UNION SELECT c.session_id FROM pageviews.rollup_changes AS c"
-				   " WHERE date_trunc('day', c.started_at, 'UTC') = ANY ($1) ORDER BY session_id",
-				   1, &type, &value, NULL);
+	uint64		count = sql_select(
+			 "SELECT s.session_id FROM pageviews.packed_stale AS s WHERE s.day = ANY ($1) "
+				  "UNION SELECT c.session_id FROM pageviews.rollup_changes AS c"
+				  " JOIN pageviews.packed_days AS d ON " PACKED_DAY_OF_CHANGE " WHERE d.day = ANY ($1)"
+				  " ORDER BY session_id",
+			 1, &type, &value, NULL);
 
 	elements = palloc_array(Datum, Max(count, 1));
 	days->left_out = palloc(Max(count, 1) * UUID_LEN);
@@ -86,11 +91,11 @@ history_days_source(const HistoryQuery *query, HistoryDays *days)
 	for (int i = 0; i < days->count; i++)
 	{
 		if (i > 0 && days->at[i] == times[count - 1])
-			times[count - 1] += USECS_PER_DAY;
+			times[count - 1] = days->until[i];
 		else
 		{
 			times[count++] = Max(days->at[i], query->since);
-			times[count++] = days->at[i] + USECS_PER_DAY;
+			times[count++] = days->until[i];
 		}
 	}
 	times[count] = Max(query->until, times[count - 1]);

@@ -217,7 +217,7 @@ has_wanted_day(const Merge *merge, int count)
 	for (int i = 0; i < count; i++)
 	{
 		if (history_is_wanted(merge->days.query, merge->group[i]->day->at,
-							  merge->group[i]->day->at + USECS_PER_DAY))
+							  merge->group[i]->day->until))
 			return true;
 	}
 	return false;

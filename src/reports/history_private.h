@@ -52,12 +52,13 @@ typedef struct HistorySource
 	ArrayType  *times;
 } HistorySource;
 
-/* The packed days of a query's period. */
+/* The packed days of a query's period, or hours of the one that goes on. */
 typedef struct HistoryDays
 {
-	TimestampTz *at; /* ascending */
+	TimestampTz *at;	/* ascending */
+	TimestampTz *until; /* when each ends */
 	int			 count;
-	ArrayType	*array;			 /* the same */
+	ArrayType	*array;			 /* of `at` */
 	uint8 (*left_out)[UUID_LEN]; /* sessions that changed, ascending: views have them */
 	int left_out_count;
 } HistoryDays;

@@ -5,8 +5,8 @@
  *
  * Where whole visits are enough nothing has to be merged: days are read in the
  * order of time, each alone, so that what is worked with stays in the processor's
- * caches.  A session is held back at the end of a day only if its visit may go on,
- * which few do at midnight.  Sessions that changed are read by themselves, from
+ * caches.  A session is held back at the end of a day, or of packed hours, only if its
+ * visit may go on, which few do at midnight.  Sessions that changed are read by themselves, from
  * the views.
  */
 #include "history_private.h"
@@ -356,7 +356,7 @@ history_read_visits(Gatherer *gatherer, PackedDays *days)
 		/* After the time that is wanted only visits count that go on. */
 		if (at >= query->wanted_until && reading.before.table->members == 0)
 			break;
-		reading.end = at = at + USECS_PER_DAY;
+		reading.end = at = days->days.until[i];
 		for (; next < count && packed[next].at < at; next++)
 		{
 			while (packed_day_next(days, &packed[next]))

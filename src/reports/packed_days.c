@@ -35,17 +35,19 @@ packed_views_reset(PackedViews *views)
 PackedDay *
 packed_days_open(PackedDays *days, int *count)
 {
-	static const char query[] = "SELECT day, site FROM pageviews.packed_views"
-								" WHERE day = ANY ($1) AND chunk = 0 AND ($2 IS NULL OR site = $2)"
-								" ORDER BY day, site COLLATE \"C\"";
-	const text		 *site = days->query->site;
-	const Oid		  types[] = {TIMESTAMPTZARRAYOID, TEXTOID};
-	const Datum		  values[] = {PointerGetDatum(days->days.array), PointerGetDatum(site)};
-	const char		  nulls[] = {' ', site == NULL ? 'n' : ' '};
-	Oid				  chunk_types[] = {TIMESTAMPTZOID, TEXTOID, INT4OID};
-	uint64			  found;
-	PackedDay		 *result;
-	bool			  null;
+	static const char query[] =
+		"SELECT v.day, d.until, v.site FROM pageviews.packed_views AS v"
+		" JOIN pageviews.packed_days AS d ON d.day = v.day WHERE v.day = ANY ($1)"
+		" AND v.chunk = 0 AND ($2 IS NULL OR v.site = $2)"
+		" ORDER BY v.day, v.site COLLATE \"C\"";
+	const text *site = days->query->site;
+	const Oid	types[] = {TIMESTAMPTZARRAYOID, TEXTOID};
+	const Datum values[] = {PointerGetDatum(days->days.array), PointerGetDatum(site)};
+	const char	nulls[] = {' ', site == NULL ? 'n' : ' '};
+	Oid			chunk_types[] = {TIMESTAMPTZOID, TEXTOID, INT4OID};
+	uint64		found;
+	PackedDay  *result;
+	bool		null;
 
 	days->filters = packed_filters_read(days->query);
 	found = sql_select(query, lengthof(types), types, values, nulls);
@@ -53,7 +55,8 @@ packed_days_open(PackedDays *days, int *count)
 	for (uint64 i = 0; i < found; i++)
 	{
 		result[i].at = DatumGetTimestampTz(sql_value(i, 1, &null));
-		result[i].site = span_of_text(DatumGetTextPCopy(sql_value(i, 2, &null)));
+		result[i].until = DatumGetTimestampTz(sql_value(i, 2, &null));
+		result[i].site = span_of_text(DatumGetTextPCopy(sql_value(i, 3, &null)));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	days->plan = SPI_prepare("SELECT pack FROM pageviews.packed_views"

@@ -25,10 +25,11 @@ typedef struct PackedDays
 	int					retired_capacity;
 } PackedDays;
 
-/* A day on a site. */
+/* A day, or packed hours, on a site. */
 typedef struct PackedDay
 {
 	TimestampTz	  at;
+	TimestampTz	  until;
 	Span		  site;
 	int			  number; /* of the next chunk */
 	PackedChunk	 *chunk;

@@ -21,6 +21,10 @@
 /* Views of a pack, about: a session is not parted. */
 #define CHUNK_VIEWS 8192
 
+/* Hours of the day that goes on are packed when they have so many views and ended so long ago. */
+#define HOURS_VIEWS CHUNK_VIEWS
+#define HOURS_AGE	(30 * USECS_PER_MINUTE)
+
 #define ROWS_AT_A_TIME 1000
 
 /* A day is packed again when so many of its sessions changed, or some and it is so old. */
@@ -52,13 +56,13 @@ typedef enum PackingColumn
 StaticAssertDecl(COLUMN_SCREEN - COLUMN_COUNTRY + 1 == SESSION_DIMENSIONS,
 				 "a column for each dimension of a session");
 
-static const char views_of_day[] =
+static const char views_between[] =
 	"SELECT v.site, v.session_id, v.started_at, v.path, v.engagement_ms, v.scroll_depth,"
 	" v.referrer, v.query, v.props,"
 	" s.created_at, s.country, s.browser, s.system, s.device, s.language,"
 	" s.screen_width || 'x' || s.screen_height"
 	" FROM pageviews.views AS v LEFT JOIN pageviews.sessions AS s ON s.session_id = v.session_id"
-	" WHERE v.started_at >= $1 AND v.started_at < $1 + interval '24 hours' AND s.robot IS NOT TRUE"
+	" WHERE v.started_at >= $1 AND v.started_at < $2 AND s.robot IS NOT TRUE"
 	" ORDER BY v.site COLLATE \"C\", v.session_id, v.started_at, v.view_id";
 
 /* A row of the query. */
@@ -182,25 +186,27 @@ take_row(Packer *packer, const Row *row)
 	MemoryContextReset(packer->row_memory);
 }
 
-/* Packs a day anew. */
+/* Packs a day, or some hours, anew. */
 static void
-pack_day(TimestampTz day)
+pack(TimestampTz since, TimestampTz until)
 {
-	Oid					type = TIMESTAMPTZOID;
-	Datum				value = TimestampTzGetDatum(day);
-	Packer				packer = {.day = day};
-	SPIParseOpenOptions options = {.params = sql_parameters(1, &type, &value, NULL),
+	Oid					types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum				values[] = {TimestampTzGetDatum(since), TimestampTzGetDatum(until)};
+	Packer				packer = {.day = since};
+	SPIParseOpenOptions options = {.params = sql_parameters(lengthof(types), types, values, NULL),
 								   .read_only = true};
 	Portal				views;
 
-	sql_execute(NULL, "DELETE FROM pageviews.packed_days WHERE day = $1", 1, &type, &value);
-	sql_execute(NULL, "INSERT INTO pageviews.packed_days (day) VALUES ($1)", 1, &type, &value);
+	sql_execute(NULL, "DELETE FROM pageviews.packed_days WHERE day >= $1 AND day < $2",
+				lengthof(types), types, values);
+	sql_execute(NULL, "INSERT INTO pageviews.packed_days (day, until) VALUES ($1, $2)",
+				lengthof(types), types, values);
 	packer.pack_memory =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews pack", ALLOCSET_DEFAULT_SIZES);
 	packer.row_memory =
 		AllocSetContextCreate(CurrentMemoryContext, "pageviews row", ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&packer.site);
-	views = SPI_cursor_parse_open(NULL, views_of_day, &options);
+	views = SPI_cursor_parse_open(NULL, views_between, &options);
 	for (;;)
 	{
 		SPITupleTable *rows;
@@ -237,7 +243,7 @@ packing_note_changes(const RollupState *state)
 	sql_execute(NULL,
 				"INSERT INTO pageviews.packed_stale (day, site, session_id) "
 				"SELECT DISTINCT d.day, c.site, c.session_id FROM pageviews.rollup_changes AS c"
-				" JOIN pageviews.packed_days AS d ON d.day = date_trunc('day', c.started_at, 'UTC')"
+				" JOIN pageviews.packed_days AS d ON " PACKED_DAY_OF_CHANGE
 				" WHERE c.generation <= $1 AND c.started_at >= $2 "
 				"ON CONFLICT ON CONSTRAINT packed_stale_pkey DO NOTHING",
 				lengthof(types), types, values);
@@ -246,18 +252,17 @@ packing_note_changes(const RollupState *state)
 void
 packing_forget_hours(const Hours *hours)
 {
-	Oid			type = TIMESTAMPTZOID;
-	TimestampTz last = DT_NOBEGIN;
+	Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 
 	for (int i = 0; i < hours->count; i++)
 	{
 		TimestampTz day = level_start(LEVEL_DAY, hours->at[i]);
-		Datum		value = TimestampTzGetDatum(day);
+		Datum		values[] = {TimestampTzGetDatum(day), TimestampTzGetDatum(hours->at[i])};
 
-		if (day == last)
-			continue;
-		last = day;
-		sql_execute(NULL, "DELETE FROM pageviews.packed_days WHERE day = $1", 1, &type, &value);
+		sql_execute(NULL,
+					"DELETE FROM pageviews.packed_days"
+					" WHERE day >= $1 AND day <= $2 AND until > $2",
+					lengthof(types), types, values);
 	}
 }
 
@@ -267,32 +272,105 @@ packing_forget_all(void)
 	sql_execute(NULL, "DELETE FROM pageviews.packed_days", 0, NULL, NULL);
 }
 
-bool
-packing_pack(const RollupState *state)
+/* Hours, one after the other, whose views are to be packed. */
+typedef struct PackedHours
 {
-	Oid	  types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, INT2OID};
-	Datum values[] = {TimestampTzGetDatum(state->raw_since), TimestampTzGetDatum(state->days_until),
-					  Int16GetDatum(DIMENSION_ALL), Int16GetDatum(LEVEL_DAY)};
-	uint64		count;
-	bool		null;
-	TimestampTz day;
+	TimestampTz since;
+	TimestampTz until;
+} PackedHours;
+
+static bool
+are_enough(const PackedHours *hours)
+{
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+	const Datum values[] = {TimestampTzGetDatum(hours->since), TimestampTzGetDatum(hours->until)};
+
+	return sql_select("SELECT FROM pageviews.views AS v"
+					  " WHERE v.started_at >= $1 AND v.started_at < $2"
+					  " LIMIT " CppAsString2(HOURS_VIEWS),
+					  lengthof(types), types, values, NULL) == HOURS_VIEWS;
+}
+
+/* Finds hours of the day that goes on; false if there are none with enough views. */
+static bool
+find_hours(const RollupState *state, PackedHours *hours)
+{
+	TimestampTz until = level_start(LEVEL_HOUR, state->rolled_until - HOURS_AGE);
+	TimestampTz since =
+		Max(level_start(LEVEL_DAY, state->rolled_until), Max(state->days_until, state->raw_since));
+	const Oid	 types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+	const Datum	 values[] = {TimestampTzGetDatum(since), TimestampTzGetDatum(until)};
+	PackedHours *found;
+	int			 count = 0;
+	uint64		 rows;
+	bool		 null;
+
+	/* The latest first: they are asked for most. */
+	rows = sql_select(
+		"SELECT h.hour FROM generate_series($1, $2 - interval '1 hour', '1 hour') AS h (hour)"
+		" WHERE NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m WHERE m.hour = h.hour)"
+		" AND NOT EXISTS (SELECT FROM pageviews.packed_days AS d"
+		" WHERE d.day >= $1 AND d.day <= h.hour AND d.until > h.hour) ORDER BY h.hour DESC",
+		lengthof(types), types, values, NULL);
+	found = palloc_array(PackedHours, Max(rows, 1));
+	for (uint64 i = 0; i < rows; i++)
+	{
+		TimestampTz hour = DatumGetTimestampTz(sql_value(i, 1, &null));
+
+		if (count == 0 || found[count - 1].since != hour + USECS_PER_HOUR)
+			found[count++].until = hour + USECS_PER_HOUR;
+		found[count - 1].since = hour;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		*hours = found[i];
+		if (are_enough(hours))
+			return true;
+	}
+	return false;
+}
+
+/* Finds two of the days that should be packed, or hours that should be so again; returns how many. */
+static uint64
+find_days(const RollupState *state)
+{
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, INT2OID};
+	const Datum values[] = {TimestampTzGetDatum(state->raw_since),
+							TimestampTzGetDatum(state->days_until), Int16GetDatum(DIMENSION_ALL),
+							Int16GetDatum(LEVEL_DAY)};
 
 	/* The latest first: it is asked for most. */
-	count = sql_select(
-		"SELECT r.bucket FROM pageviews.rollups AS r"
-		" LEFT JOIN pageviews.packed_days AS d ON d.day = r.bucket"
-		" WHERE r.dimension = $3 AND r.level = $4 AND r.bucket >= $1 AND r.bucket < $2"
-		" AND NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
-		" WHERE m.hour >= r.bucket AND m.hour < r.bucket + interval '24 hours')"
+	return sql_select(
+		"SELECT t.day, t.until FROM (SELECT r.bucket AS day, r.bucket + interval '24 hours' AS until"
+		" FROM pageviews.rollups AS r WHERE r.dimension = $3 AND r.level = $4"
+		" AND r.bucket >= $1 AND r.bucket < $2"
+		" UNION SELECT p.day, p.until FROM pageviews.packed_days AS p WHERE p.day >= $2) AS t"
+		" LEFT JOIN pageviews.packed_days AS d ON d.day = t.day AND d.until = t.until"
+		" WHERE NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
+		" WHERE m.hour >= t.day AND m.hour < t.until)"
 		" AND (d.day IS NULL OR (SELECT count(*) >= CASE WHEN d.packed_at < clock_timestamp() - " STALE_OLD_SQL
 		" THEN 1 ELSE " CppAsString2(
 			STALE_ENOUGH) " END"
 						  " FROM pageviews.packed_stale AS s WHERE s.day = d.day))"
-						  " GROUP BY r.bucket ORDER BY r.bucket DESC LIMIT 2",
+						  " ORDER BY t.day DESC LIMIT 2",
 		lengthof(types), types, values, NULL);
-	if (count == 0)
+}
+
+bool
+packing_pack(const RollupState *state)
+{
+	PackedHours hours;
+	uint64		days;
+	bool		null;
+
+	if (find_hours(state, &hours))
+	{
+		pack(hours.since, hours.until);
+		return true;
+	}
+	days = find_days(state);
+	if (days == 0)
 		return false;
-	day = DatumGetTimestampTz(sql_value(0, 1, &null));
-	pack_day(day);
-	return count > 1;
+	pack(DatumGetTimestampTz(sql_value(0, 1, &null)), DatumGetTimestampTz(sql_value(0, 2, &null)));
+	return days > 1;
 }

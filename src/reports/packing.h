@@ -4,6 +4,10 @@
  *	  one: with filters, funnels, retention.  A packed view takes a tenth of its
  *	  row, and packs are in the order of sessions, in which a report wants them.
  *
+ * Of the day that goes on the hours are packed that ended some time ago, as soon as
+ * there are views enough; all day long one such pack comes after the other, and the
+ * day's own takes their place.  In what follows they are days, too.
+ *
  * What is packed is always what the views are, but for sessions that are noted
  * to have changed:
  *
@@ -31,6 +35,10 @@
 
 #include "rollup_private.h"
 
+/* Joins a row of pageviews.rollup_changes, c, with the packed day that it lies in, d. */
+#define PACKED_DAY_OF_CHANGE \
+	"d.day >= date_trunc('day', c.started_at, 'UTC') AND d.day <= c.started_at AND c.started_at < d.until"
+
 /* Notes the sessions whose changes are being consumed. */
 extern void packing_note_changes(const RollupState *state);
 
@@ -40,7 +48,7 @@ extern void packing_forget_hours(const Hours *hours);
 /* Throws all packs away. */
 extern void packing_forget_all(void);
 
-/* Packs one day that should be; returns whether there may be another. */
+/* Packs one day, or some hours, that should be; returns whether there may be more. */
 extern bool packing_pack(const RollupState *state);
 
 #endif /* PAGEVIEWS_PACKING_H */
