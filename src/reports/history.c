@@ -19,6 +19,9 @@
 #include "history_private.h"
 #include "sql.h"
 
+/* Views of a time up to this are few against all sessions there are. */
+#define SHORT_TIME (6 * USECS_PER_HOUR)
+
 /* The columns of the query, in their order. */
 typedef enum HistoryColumn
 {
@@ -251,13 +254,18 @@ append_change(StringInfo sql, const char *name, bool wanted, bool origins)
 		appendStringInfo(sql, ", %s.existed, %s.engagement_ms, NULL::text, NULL::text", name, name);
 }
 
-/* Rows are sorted, so they are kept narrow: what is not wanted stays behind. */
+/*
+ * Rows are sorted, so they are kept narrow: what is not wanted stays behind.  The
+ * sessions of a short time are looked up one by one: all that there ever were, which
+ * the planner would rather read, are many times as many.
+ */
 static char *
-make_sql(const HistoryQuery *query, const char *relation)
+make_sql(const HistoryQuery *query, const HistorySource *source)
 {
 	StringInfoData sql;
 	bool		   after = query->changes && query->consumed != PG_INT64_MAX;
-	bool		   joined = query->traits || query->created;
+	bool		   is_short = query->sessions == NULL && source->length <= SHORT_TIME;
+	bool		   joined = is_short || query->traits || query->created;
 
 	initStringInfo(&sql);
 	appendStringInfoString(
@@ -277,8 +285,11 @@ make_sql(const HistoryQuery *query, const char *relation)
 	appendStringInfoString(&sql, query->created ? ", s.created_at" : ", NULL::timestamptz");
 	append_change(&sql, "b", query->changes, query->origins);
 	append_change(&sql, "a", after, query->origins);
-	appendStringInfo(&sql, " FROM %s AS v", relation);
-	if (joined)
+	appendStringInfo(&sql, " FROM %s AS v", source->relation);
+	if (is_short)
+		appendStringInfoString(&sql, " LEFT JOIN LATERAL (SELECT * FROM pageviews.sessions AS r"
+									 " WHERE r.session_id = v.session_id OFFSET 0) AS s ON true");
+	else if (joined)
 		appendStringInfoString(&sql, " LEFT JOIN pageviews.sessions AS s"
 									 " ON s.session_id = v.session_id");
 	if (query->changes)
@@ -328,7 +339,7 @@ history_select(const HistoryQuery *query, const HistorySource *source, DestRecei
 	SPIExecuteOptions options = {.params = sql_parameters(lengthof(types), types, values, nulls),
 								 .read_only = true,
 								 .dest = receiver};
-	int				  result = SPI_execute_extended(make_sql(query, source->relation), &options);
+	int				  result = SPI_execute_extended(make_sql(query, source), &options);
 
 	if (result < 0)
 		elog(ERROR, "could not read views: %s", SPI_result_code_string(result));
@@ -337,7 +348,8 @@ history_select(const HistoryQuery *query, const HistorySource *source, DestRecei
 void
 history_read(const HistoryQuery *query, TakeSession take, void *context)
 {
-	const HistorySource views = {.relation = "pageviews.views"};
+	const HistorySource views = {.relation = "pageviews.views",
+								 .length = query->until - query->since};
 	Gatherer			gatherer = {.query = query, .take = take, .context = context};
 	Receiver			receiver = {
 				   .receiver = {receive, start_receiving, stop_receiving, stop_receiving, DestNone},

@@ -83,6 +83,7 @@ history_days_source(const HistoryQuery *query, HistoryDays *days)
 		" w.scroll_depth, w.referrer, w.query, w.props FROM pageviews.views AS w WHERE ";
 	TimestampTz	  *times = palloc_array(TimestampTz, 2 * days->count + 2);
 	int			   count = 0;
+	int64		   length = 0;
 	StringInfoData relation;
 	StringInfoData packed;
 
@@ -112,12 +113,16 @@ history_days_source(const HistoryQuery *query, HistoryDays *days)
 			appendStringInfo(&packed, "%sw.started_at >= ($9)[%d] AND w.started_at < ($9)[%d]",
 							 packed.len > 0 ? " OR " : "", i, i + 1);
 		else if (times[i - 1] < times[i])
+		{
 			appendStringInfo(&relation,
 							 "%sw.started_at >= ($9)[%d] AND w.started_at < ($9)[%d] UNION ALL ",
 							 columns, i, i + 1);
+			length += times[i] - times[i - 1];
+		}
 	}
 	appendStringInfo(&relation, "%sw.session_id = ANY ($8) AND (%s))", columns, packed.data);
 	return (HistorySource){.relation = relation.data,
+						   .length = length,
 						   .sessions = history_days_left_out(days),
 						   .times = array_of_times(times, count)};
 }

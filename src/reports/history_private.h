@@ -48,6 +48,7 @@ extern void history_take_row(Gatherer *gatherer, const TupleTableSlot *slot);
 typedef struct HistorySource
 {
 	const char *relation;
+	int64		length; /* of the times, in microseconds */
 	ArrayType  *sessions;
 	ArrayType  *times;
 } HistorySource;

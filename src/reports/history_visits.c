@@ -288,7 +288,7 @@ stop_taking(DestReceiver *self)
 static void
 read_rows(Reading *reading, TimestampTz since, TimestampTz until, ArrayType *sessions)
 {
-	const HistorySource views = {.relation = "pageviews.views"};
+	const HistorySource views = {.relation = "pageviews.views", .length = until - since};
 	HistoryQuery		query = *reading->days->query;
 
 	query.since = since;
