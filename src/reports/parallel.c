@@ -217,17 +217,17 @@ bool
 parallel_do(const ParallelCuts *cuts, const ParallelReport *report)
 {
 	Parts			 parts = {.cuts = *cuts, .arguments = report->arguments->len};
+	int				 others = Min(processes(), (int) cuts->count) - 1;
 	ParallelContext *workers;
 	Parts			*shared;
 
 	if (cuts->count == 1)
 		return false;
-	elog(DEBUG1, "pageviews: a report is read in %u parts", cuts->count);
-
 	EnterParallelMode();
-	workers =
-		CreateParallelContext("pageviews", report->worker, Min(processes(), (int) cuts->count) - 1);
+	workers = CreateParallelContext("pageviews", report->worker, others);
 	shared = lay_out(workers, &parts, report->arguments);
+	elog(DEBUG1, "pageviews: a report is read in %u parts, by this process and at most %d workers",
+		 cuts->count, workers->nworkers);
 	LaunchParallelWorkers(workers);
 	do_parts(shared, report->part, report->context);
 	for (int i = 0; i < workers->nworkers_launched; i++)
