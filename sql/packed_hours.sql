@@ -105,12 +105,40 @@ SELECT day::time AS since, count(*) FROM pageviews.packed_stale GROUP BY day ORD
 TABLE packs;
 SELECT pg_temp.differ();
 ROLLBACK;
+-- A robot, as the worker finds it: it marks the hour in which the session came, and the roll-ups find the others.
+BEGIN;
+ALTER TABLE pageviews.sessions DISABLE TRIGGER USER;
+UPDATE pageviews.sessions SET robot = true WHERE session_id = md5('17')::uuid;
+INSERT INTO pageviews.rollup_marks (hour, session_id) VALUES ('2024-02-09', md5('17')::uuid);
+SELECT count(*) AS packs_have FROM pageviews.packed_views WHERE position(decode(md5('17'), 'hex') IN pack) > 0;
+SELECT pageviews.roll_up('2024-02-10 19:50');
+SELECT count(*) AS packs_have FROM pageviews.packed_views WHERE position(decode(md5('17'), 'hex') IN pack) > 0;
+SELECT pg_temp.differ();
+SELECT r.views AS rolled, v.views AS raw, r.visitors AS rolled_visitors, v.visitors AS raw_visitors
+FROM pageviews.summary('2024-02-10', '2024-02-11') AS r, pageviews.summary('2024-02-10', '2024-02-11', filters => '{}') AS v;
+ROLLBACK;
 -- Somebody forgotten is in no pack; other hours keep theirs.
 BEGIN;
 SELECT count(*) AS packs_have FROM pageviews.packed_views WHERE position(decode(md5('17'), 'hex') IN pack) > 0;
 SELECT pageviews.forget_session(md5('17')::uuid);
 SELECT count(*) AS packs_have FROM pageviews.packed_views WHERE position(decode(md5('17'), 'hex') IN pack) > 0;
 TABLE packs;
+ROLLBACK;
+
+-- Over midnight, before yesterday is over: no pack reaches into today.
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT md5('night ' || n)::uuid, md5((n % 400)::text)::uuid, '2024-02-10 21:00'::timestamptz + n * interval '1 second', 7, 1000, 0, 0, 1, 'a.example', '/' || n % 211
+FROM generate_series(1, 16000) AS n;
+SELECT pageviews.roll_up('2024-02-11 01:35');
+TABLE packs;
+SELECT pg_temp.differ();
+-- Robots were all that there was on a day: packs go with it.
+BEGIN;
+UPDATE pageviews.sessions SET robot = true;
+INSERT INTO pageviews.sessions (session_id, created_at, robot) SELECT DISTINCT v.session_id, '2024-02-09'::timestamptz, true FROM pageviews.views AS v ON CONFLICT DO NOTHING;
+SELECT pageviews.roll_up('2024-02-12');
+TABLE packs;
+SELECT views FROM pageviews.summary('2024-02-10', '2024-02-12');
 ROLLBACK;
 
 -- The day is over.

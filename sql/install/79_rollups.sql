@@ -40,6 +40,7 @@ CREATE TABLE pageviews.rollup_state (
 	months_until timestamptz NOT NULL DEFAULT '-infinity',
 	quarters_until timestamptz NOT NULL DEFAULT '-infinity',
 	raw_since timestamptz NOT NULL DEFAULT '-infinity',
+	hours_packed_at timestamptz NOT NULL DEFAULT '-infinity',
 	visit_timeout integer NOT NULL,
 	bounce_engagement integer NOT NULL,
 	CONSTRAINT rollup_state_pkey PRIMARY KEY (only_row)
@@ -56,6 +57,7 @@ COMMENT ON COLUMN pageviews.rollup_state.weeks_until IS 'weeks before this have 
 COMMENT ON COLUMN pageviews.rollup_state.months_until IS 'months before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.quarters_until IS 'quarters of a year before this have packs of their own';
 COMMENT ON COLUMN pageviews.rollup_state.raw_since IS 'views before this were dropped, their roll-ups stay';
+COMMENT ON COLUMN pageviews.rollup_state.hours_packed_at IS 'when hours of a day that was not over were packed last';
 COMMENT ON COLUMN pageviews.rollup_state.visit_timeout IS 'pageviews.visit_timeout in seconds, as the roll-ups have it';
 COMMENT ON COLUMN pageviews.rollup_state.bounce_engagement IS 'pageviews.bounce_engagement in milliseconds, as the roll-ups have it';
 COMMENT ON CONSTRAINT rollup_state_only_row_check ON pageviews.rollup_state IS 'one row';

@@ -5,7 +5,8 @@
  *
  * What is read from packs is little but for the details.  So for figures each worker
  * reads the packs as the report's own process did, in the same snapshot, and comes
- * to the same rows; of these it does parts.
+ * to the same rows; of these it does parts.  If it did not (somebody took a privilege
+ * away meanwhile) its parts are done by the report's process.
  */
 #include "postgres.h"
 
@@ -153,11 +154,12 @@ report_read_in_parallel(Report *report)
 
 #define FIGURES_OF_EACH 6 /* parts of the rows, of each process */
 
-/* The report, its rows, and in a worker those that it did. */
+/* The report and its rows, and which of them this process did. */
 typedef struct Figuring
 {
 	Report	*report;
 	CellRows rows;
+	bool	 strange; /* whether they are others than those of the report's process */
 	uint32	 part_count;
 	int64	 parts[2 * PARALLEL_PARTS]; /* from and until of each */
 } Figuring;
@@ -168,6 +170,8 @@ figure_part(void *context, int64 from, int64 until)
 {
 	Figuring *figuring = context;
 
+	if (figuring->strange)
+		return;
 	cells_figure(&figuring->rows, (uint32) from, (uint32) until, figuring->report->detail);
 	figuring->parts[2 * figuring->part_count] = from;
 	figuring->parts[2 * figuring->part_count + 1] = until;
@@ -179,16 +183,14 @@ begin_figuring(StringInfo arguments)
 {
 	Figuring *figuring = palloc0(sizeof *figuring);
 	Report	 *report = begin_report(arguments);
-	uint32	  count;
+	uint64	  fingerprint;
 
-	memcpy(&count, parallel_get(arguments, sizeof count), sizeof count);
+	memcpy(&fingerprint, parallel_get(arguments, sizeof fingerprint), sizeof fingerprint);
 	report_begin(report);
 	report_read(report);
 	figuring->report = report;
 	figuring->rows = cells_choose(report->cells, report->wanted, report->detail);
-	if (figuring->rows.count != count)
-		elog(ERROR, "a worker of a report came to %u rows instead of %u", figuring->rows.count,
-			 count);
+	figuring->strange = cells_fingerprint(&figuring->rows) != fingerprint;
 	return figuring;
 }
 
@@ -252,17 +254,19 @@ pageviews_figures_worker(dsm_segment *segment, shm_toc *toc)
 
 /* Cuts the rows into parts with about as many bytes of pieces each. */
 static void
-cut_rows(const CellRows *rows, ParallelCuts *cuts)
+cut_rows(const CellRows *rows, CellDetail detail, ParallelCuts *cuts)
 {
 	int64  bytes = 0;
+	int64  result = (int64) rows->count * (int64) (sizeof(CellFigures) + VARHDRSZ);
 	int64  read = 0;
 	uint32 parts;
 
-	*cuts = (ParallelCuts){1, {0, rows->count}};
 	for (uint32 i = 0; i < rows->count; i++)
 		bytes += cell_pieces_length(rows->cells[i]);
-	/* The sketches of all rows may come back in one message. */
-	parts = bytes > MaxAllocSize / 2 ? 1 : parallel_parts(bytes, FIGURES_OF_EACH);
+	if (detail >= DETAIL_SKETCHES)
+		result += bytes;
+	/* One worker may have done all rows, and what it says is one message. */
+	parts = result > MaxAllocSize / 2 ? 1 : parallel_parts(bytes, FIGURES_OF_EACH);
 	for (uint32 i = 0; i < rows->count && cuts->count < parts; i++)
 	{
 		if (i > cuts->at[cuts->count - 1] && read >= bytes / parts * cuts->count)
@@ -272,22 +276,38 @@ cut_rows(const CellRows *rows, ParallelCuts *cuts)
 	cuts->at[cuts->count] = rows->count;
 }
 
+/* Does the parts with workers; those of strange ones are left. */
+static void
+figure_in_parallel(Figuring *figuring, const ParallelCuts *cuts)
+{
+	uint64		   fingerprint = cells_fingerprint(&figuring->rows);
+	StringInfoData arguments;
+	ParallelReport parallel = {"pageviews_figures_worker", &arguments, figure_part, take_figures,
+							   figuring};
+
+	initStringInfo(&arguments);
+	write_report(figuring->report, &arguments);
+	parallel_put(&arguments, &fingerprint, sizeof fingerprint);
+	(void) parallel_do(cuts, &parallel);
+}
+
 void
 report_figure(Report *report, CellRows *rows)
 {
-	Figuring	   figuring = {.report = report, .rows = *rows};
-	StringInfoData arguments;
-	ParallelReport parallel = {"pageviews_figures_worker", &arguments, figure_part, take_figures,
-							   &figuring};
-	ParallelCuts   cuts = {1, {0, rows->count}};
+	Figuring	 figuring = {.report = report, .rows = *rows};
+	ParallelCuts cuts = {1, {0, rows->count}};
 
 	/* What workers have read from views only they have. */
-	if (report->rolled)
-		cut_rows(rows, &cuts);
-	initStringInfo(&arguments);
-	write_report(report, &arguments);
-	parallel_put(&arguments, &rows->count, sizeof rows->count);
-	if (!parallel_do(&cuts, &parallel))
-		figure_part(&figuring, 0, rows->count);
-	*rows = figuring.rows;
+	if (report->rolled && !report->read_much)
+		cut_rows(rows, report->detail, &cuts);
+	if (cuts.count > 1)
+		figure_in_parallel(&figuring, &cuts);
+	for (uint32 from = 0, until; from < rows->count; from = until)
+	{
+		for (until = from; until < rows->count && rows->figures[until].visitors < 0; until++)
+			;
+		cells_figure(rows, from, until, report->detail);
+		while (until < rows->count && rows->figures[until].visitors >= 0)
+			until++;
+	}
 }

@@ -23,7 +23,6 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "cells_arguments.h"
@@ -284,6 +283,7 @@ add_views(Report *report)
 
 	for (int i = 0; i < count; i++)
 		length += Max(Min(times[i].until, last) - times[i].from, 0);
+	report->read_much = report->read_much || length > MUCH_RAW;
 	if (length > MUCH_RAW)
 	{
 		/* Changes count wherever they are; else nothing before the first of these times does. */

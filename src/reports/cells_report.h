@@ -32,8 +32,9 @@ typedef struct Report
 	CellDetail	  detail;
 	ArrayType	 *wanted; /* patterns of the values that are; NULL: all are */
 	RollupState	  state;
-	bool		  rolled;  /* whether `state` can be used */
-	bool		  changes; /* whether there are rows in pageviews.rollup_changes */
+	bool		  rolled;	 /* whether `state` can be used */
+	bool		  read_much; /* whether more was read from views than is worth to be read twice */
+	bool		  changes;	 /* whether there are rows in pageviews.rollup_changes */
 	TimestampTz	 *marked;
 	int			  marked_count;
 	TimestampTz	 *wrong; /* hours with a visitor who cannot be taken out of the sketches */

@@ -5,6 +5,7 @@
 #include "cells_rows.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -146,7 +147,29 @@ cells_choose(const Cells *cells, ArrayType *wanted_values, CellDetail detail)
 	if (detail > DETAIL_COUNTERS)
 		rows.figures =
 			MemoryContextAllocHuge(CurrentMemoryContext, Max(rows.count, 1) * sizeof *rows.figures);
+	for (uint32 i = 0; i < rows.count && rows.figures != NULL; i++)
+		rows.figures[i].visitors = -1;
 	return rows;
+}
+
+uint64
+cells_fingerprint(const CellRows *rows)
+{
+	uint64 fingerprint = rows->count;
+
+	for (uint32 i = 0; i < rows->count; i++)
+	{
+		const CellKey *key = &rows->cells[i]->key;
+
+		fingerprint = hash_combine64(fingerprint, (uint64) key->span);
+		fingerprint =
+			hash_combine64(fingerprint, hash_bytes_extended((const unsigned char *) key->site.data,
+															key->site.length, 0));
+		fingerprint =
+			hash_combine64(fingerprint, hash_bytes_extended((const unsigned char *) key->value.data,
+															key->value.length, 0));
+	}
+	return fingerprint;
 }
 
 /* The sketch of a cell as bytes. */

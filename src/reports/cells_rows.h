@@ -24,8 +24,8 @@ typedef enum CellDetail
 /* What is made of a cell's pieces. */
 typedef struct CellFigures
 {
-	int64  visitors;
-	int64  median; /* of engagement, in milliseconds; -1: there is none */
+	int64  visitors; /* -1: the figures are still to be made */
+	int64  median;	 /* of engagement, in milliseconds; -1: there is none */
 	int64  p90;
 	bytea *sketch; /* of the visitors, with DETAIL_SKETCHES */
 } CellFigures;
@@ -35,7 +35,7 @@ typedef struct CellRows
 {
 	Cell	   **cells;
 	uint32		 count;
-	bool		 are_all; /* whether no cell between two of them was left out */
+	bool		 are_all; /* whether no value was left out that is not empty */
 	CellFigures *figures; /* of each; NULL with DETAIL_COUNTERS */
 } CellRows;
 
@@ -44,6 +44,9 @@ typedef struct CellRows
  * patterns (texts), if there are any given.  The figures are still to be made.
  */
 extern CellRows cells_choose(const Cells *cells, ArrayType *wanted_values, CellDetail detail);
+
+/* What is the same for the same rows, without figures. */
+extern uint64 cells_fingerprint(const CellRows *rows);
 
 /* Makes the figures of the rows from `from` up to `until`, and uses the cells' pieces up. */
 extern void cells_figure(CellRows *rows, uint32 from, uint32 until, CellDetail detail);

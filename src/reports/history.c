@@ -349,7 +349,7 @@ void
 history_read(const HistoryQuery *query, TakeSession take, void *context)
 {
 	const HistorySource views = {.relation = "pageviews.views",
-								 .length = query->until - query->since};
+								 .length = history_length(query->since, query->until)};
 	Gatherer			gatherer = {.query = query, .take = take, .context = context};
 	Receiver			receiver = {
 				   .receiver = {receive, start_receiving, stop_receiving, stop_receiving, DestNone},

@@ -117,7 +117,8 @@ history_days_source(const HistoryQuery *query, HistoryDays *days)
 			appendStringInfo(&relation,
 							 "%sw.started_at >= ($9)[%d] AND w.started_at < ($9)[%d] UNION ALL ",
 							 columns, i, i + 1);
-			length += times[i] - times[i - 1];
+			if (pg_add_s64_overflow(length, history_length(times[i - 1], times[i]), &length))
+				length = PG_INT64_MAX;
 		}
 	}
 	appendStringInfo(&relation, "%sw.session_id = ANY ($8) AND (%s))", columns, packed.data);

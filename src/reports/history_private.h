@@ -9,6 +9,7 @@
 
 #include "executor/tuptable.h"
 #include "tcop/dest.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 /* The first columns of the query; history.c has the others. */
@@ -52,6 +53,18 @@ typedef struct HistorySource
 	ArrayType  *sessions;
 	ArrayType  *times;
 } HistorySource;
+
+/* How long a time is of which there can be views: what is still to come has none. */
+static inline int64
+history_length(TimestampTz since, TimestampTz until)
+{
+	int64 length;
+
+	until = Min(until, GetCurrentTimestamp());
+	if (since >= until)
+		return 0;
+	return pg_sub_s64_overflow(until, since, &length) ? PG_INT64_MAX : length;
+}
 
 /* The packed days of a query's period, or hours of the one that goes on. */
 typedef struct HistoryDays

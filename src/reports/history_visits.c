@@ -288,7 +288,8 @@ stop_taking(DestReceiver *self)
 static void
 read_rows(Reading *reading, TimestampTz since, TimestampTz until, ArrayType *sessions)
 {
-	const HistorySource views = {.relation = "pageviews.views", .length = until - since};
+	const HistorySource views = {.relation = "pageviews.views",
+								 .length = history_length(since, until)};
 	HistoryQuery		query = *reading->days->query;
 
 	query.since = since;

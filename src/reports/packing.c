@@ -1,6 +1,6 @@
 /*
  * packing.c
- *	  Packs the views of days that are over, see packing.h.
+ *	  Packs the views of days that are over, and of hours, see packing.h.
  */
 #include "packing.h"
 
@@ -21,9 +21,15 @@
 /* Views of a pack, about: a session is not parted. */
 #define CHUNK_VIEWS 8192
 
-/* Hours of the day that goes on are packed when they have so many views and ended so long ago. */
-#define HOURS_VIEWS CHUNK_VIEWS
-#define HOURS_AGE	(30 * USECS_PER_MINUTE)
+/*
+ * Hours of the day that goes on are packed when they have so many views, and so many
+ * of each site on average, and ended so long ago; and not more often than this: where
+ * they change all the time, as with views that are replicated, packs are soon gone.
+ */
+#define HOURS_VIEWS			CHUNK_VIEWS
+#define HOURS_VIEWS_OF_SITE 1024
+#define HOURS_AGE			(30 * USECS_PER_MINUTE)
+#define HOURS_PATIENCE		(30 * SECS_PER_MINUTE)
 
 #define ROWS_AT_A_TIME 1000
 
@@ -281,25 +287,43 @@ typedef struct PackedHours
 	TimestampTz until;
 } PackedHours;
 
+/* Whether there are views enough, of each site too. */
 static bool
 are_enough(const PackedHours *hours)
 {
-	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	const Datum values[] = {TimestampTzGetDatum(hours->since), TimestampTzGetDatum(hours->until)};
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID};
+	const Datum values[] = {TimestampTzGetDatum(hours->since), TimestampTzGetDatum(hours->until),
+							Int32GetDatum(HOURS_VIEWS), Int32GetDatum(HOURS_VIEWS_OF_SITE)};
+	bool		null;
 
-	return sql_select("SELECT FROM pageviews.views AS v"
-					  " WHERE v.started_at >= $1 AND v.started_at < $2"
-					  " LIMIT " CppAsString2(HOURS_VIEWS),
-					  lengthof(types), types, values, NULL) == HOURS_VIEWS;
+	sql_select("SELECT count(*) >= greatest($3, $4 * count(DISTINCT v.site))"
+			   " FROM pageviews.views AS v WHERE v.started_at >= $1 AND v.started_at < $2",
+			   lengthof(types), types, values, NULL);
+	return DatumGetBool(sql_value(0, 1, &null));
 }
 
-/* Finds hours of the day that goes on; false if there are none with enough views. */
+/* Whether it is long ago that hours were packed. */
+static bool
+are_due(void)
+{
+	const Oid	type = INT4OID;
+	const Datum value = Int32GetDatum(HOURS_PATIENCE);
+
+	return sql_select("SELECT FROM pageviews.rollup_state AS s"
+					  " WHERE s.hours_packed_at < clock_timestamp() - $1 * interval '1 second'",
+					  1, &type, &value, NULL) > 0;
+}
+
+/*
+ * Finds hours of days that are not over, none of another day than the others; false
+ * if there are none with enough views.
+ */
 static bool
 find_hours(const RollupState *state, PackedHours *hours)
 {
-	TimestampTz until = level_start(LEVEL_HOUR, state->rolled_until - HOURS_AGE);
-	TimestampTz since =
-		Max(level_start(LEVEL_DAY, state->rolled_until), Max(state->days_until, state->raw_since));
+	TimestampTz	 until = level_start(LEVEL_HOUR, state->rolled_until - HOURS_AGE);
+	TimestampTz	 since = Max(level_start(LEVEL_DAY, until - USECS_PER_DAY),
+							 Max(state->days_until, state->raw_since));
 	const Oid	 types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 	const Datum	 values[] = {TimestampTzGetDatum(since), TimestampTzGetDatum(until)};
 	PackedHours *found;
@@ -318,9 +342,10 @@ find_hours(const RollupState *state, PackedHours *hours)
 	for (uint64 i = 0; i < rows; i++)
 	{
 		TimestampTz hour = DatumGetTimestampTz(sql_value(i, 1, &null));
+		TimestampTz end = hour + USECS_PER_HOUR;
 
-		if (count == 0 || found[count - 1].since != hour + USECS_PER_HOUR)
-			found[count++].until = hour + USECS_PER_HOUR;
+		if (count == 0 || found[count - 1].since != end || level_start(LEVEL_DAY, end) == end)
+			found[count++].until = end;
 		found[count - 1].since = hour;
 	}
 	for (int i = 0; i < count; i++)
@@ -346,7 +371,12 @@ find_days(const RollupState *state)
 		"SELECT t.day, t.until FROM (SELECT r.bucket AS day, r.bucket + interval '24 hours' AS until"
 		" FROM pageviews.rollups AS r WHERE r.dimension = $3 AND r.level = $4"
 		" AND r.bucket >= $1 AND r.bucket < $2"
-		" UNION SELECT p.day, p.until FROM pageviews.packed_days AS p WHERE p.day >= $2) AS t"
+		" UNION SELECT p.day, p.until FROM pageviews.packed_days AS p WHERE p.day >= $2"
+		/* Robots may have been all that a day had, which has no roll-up then. */
+		" UNION SELECT o.midnight, o.midnight + interval '24 hours' FROM (SELECT"
+		" date_trunc('day', p.day, 'UTC') AS midnight FROM pageviews.packed_days AS p"
+		" WHERE p.day < $2 AND p.until < date_trunc('day', p.day, 'UTC') + interval '24 hours') AS o"
+		") AS t"
 		" LEFT JOIN pageviews.packed_days AS d ON d.day = t.day AND d.until = t.until"
 		" WHERE NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
 		" WHERE m.hour >= t.day AND m.hour < t.until)"
@@ -359,15 +389,17 @@ find_days(const RollupState *state)
 }
 
 bool
-packing_pack(const RollupState *state)
+packing_pack(const RollupState *state, bool at_once)
 {
 	PackedHours hours;
 	uint64		days;
 	bool		null;
 
-	if (find_hours(state, &hours))
+	if ((at_once || are_due()) && find_hours(state, &hours))
 	{
 		pack(hours.since, hours.until);
+		sql_execute(NULL, "UPDATE pageviews.rollup_state SET hours_packed_at = clock_timestamp()",
+					0, NULL, NULL);
 		return true;
 	}
 	days = find_days(state);

@@ -5,8 +5,8 @@
  *	  row, and packs are in the order of sessions, in which a report wants them.
  *
  * Of the day that goes on the hours are packed that ended some time ago, as soon as
- * there are views enough; all day long one such pack comes after the other, and the
- * day's own takes their place.  In what follows they are days, too.
+ * there are views enough; all day long one such pack comes after the other, none over
+ * midnight, and the day's own takes their place.  In what follows they are days, too.
  *
  * What is packed is always what the views are, but for sessions that are noted
  * to have changed:
@@ -42,13 +42,16 @@
 /* Notes the sessions whose changes are being consumed. */
 extern void packing_note_changes(const RollupState *state);
 
-/* Throws away the packs of the days of these hours. */
+/* Throws away the packs that these hours are in. */
 extern void packing_forget_hours(const Hours *hours);
 
 /* Throws all packs away. */
 extern void packing_forget_all(void);
 
-/* Packs one day, or some hours, that should be; returns whether there may be more. */
-extern bool packing_pack(const RollupState *state);
+/*
+ * Packs one day, or some hours, that should be; returns whether there may be more.
+ * Hours are packed every half an hour at most, if not `at_once`.
+ */
+extern bool packing_pack(const RollupState *state, bool at_once);
 
 #endif /* PAGEVIEWS_PACKING_H */

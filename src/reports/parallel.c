@@ -23,8 +23,8 @@
 
 #include "sql.h"
 
-#define DAYS_OF_EACH 2 /* parts of a period, of each process */
-#define QUEUE_SIZE	 (256 * 1024)
+#define TIMES_OF_EACH 2 /* parts of a period, of each process */
+#define QUEUE_SIZE	  (256 * 1024)
 
 /* What is in the shared memory of a report. */
 enum
@@ -111,9 +111,10 @@ void
 parallel_cut_period(TimestampTz since, TimestampTz until, const text *site, ParallelCuts *cuts)
 {
 	static const char days[] =
-		"SELECT p.day, sum(pg_column_size(p.pack))::bigint FROM pageviews.packed_views AS p"
+		"SELECT date_trunc('day', p.day, 'UTC') AS midnight, sum(pg_column_size(p.pack))::bigint"
+		" FROM pageviews.packed_views AS p"
 		" WHERE p.day >= date_trunc('day', $1, 'UTC') AND p.day < $2"
-		" AND ($3 IS NULL OR p.site = $3) GROUP BY p.day ORDER BY p.day";
+		" AND ($3 IS NULL OR p.site = $3) GROUP BY midnight ORDER BY midnight";
 	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
 	const Datum values[] = {TimestampTzGetDatum(since), TimestampTzGetDatum(until),
 							PointerGetDatum(site)};
@@ -131,7 +132,7 @@ parallel_cut_period(TimestampTz since, TimestampTz until, const text *site, Para
 	found = sql_select(days, lengthof(types), types, values, nulls);
 	for (uint64 i = 0; i < found; i++)
 		bytes += DatumGetInt64(sql_value(i, 2, &null));
-	parts = parallel_parts(bytes, DAYS_OF_EACH);
+	parts = parallel_parts(bytes, TIMES_OF_EACH);
 	for (uint64 i = 0; i < found && cuts->count < parts; i++)
 	{
 		TimestampTz day = DatumGetTimestampTz(sql_value(i, 1, &null));
@@ -254,6 +255,12 @@ parallel_work(dsm_segment *segment, shm_toc *toc, const ParallelWork *work)
 	shm_mq_set_sender(queue, MyProc);
 	handle = shm_mq_attach(queue, segment, NULL);
 	initStringInfo(&result);
+	/* Who comes late has nothing to begin with. */
+	if (pg_atomic_read_u32(&parts->next) >= parts->cuts.count)
+	{
+		shm_mq_detach(handle);
+		return;
+	}
 	SPI_connect();
 	context = work->begin(&arguments);
 	do_parts(parts, work->part, context);

@@ -501,7 +501,7 @@ rollup_apply(TimestampTz until)
 }
 
 bool
-rollup_pack(void)
+rollup_pack(bool at_once)
 {
 	RollupState state;
 	bool		more;
@@ -509,7 +509,7 @@ rollup_pack(void)
 	LockRelationOid(rollup_state_table(), ShareUpdateExclusiveLock);
 	PushActiveSnapshot(GetLatestSnapshot());
 	rollup_read_state(&state);
-	more = !TIMESTAMP_IS_NOBEGIN(state.rolled_until) && packing_pack(&state);
+	more = !TIMESTAMP_IS_NOBEGIN(state.rolled_until) && packing_pack(&state, at_once);
 	PopActiveSnapshot();
 	return more;
 }
@@ -563,7 +563,7 @@ pageviews_roll_up(PG_FUNCTION_ARGS)
 	{
 		CHECK_FOR_INTERRUPTS();
 		SPI_connect();
-		more = rollup_pack();
+		more = rollup_pack(true);
 		SPI_finish();
 	}
 	PG_RETURN_VOID();

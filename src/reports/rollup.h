@@ -69,7 +69,7 @@ extern bool rollup_announce(TimestampTz until);
  */
 extern bool rollup_apply(TimestampTz until);
 
-/* Packs the views of one day that is over (packing.h); returns whether there may be another. */
-extern bool rollup_pack(void);
+/* packing_pack(), in a transaction of the caller's. */
+extern bool rollup_pack(bool at_once);
 
 #endif /* PAGEVIEWS_ROLLUP_H */

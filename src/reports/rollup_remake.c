@@ -36,7 +36,6 @@
 typedef struct Touched
 {
 	const Hours	 *marked;
-	bool		  all_of_session; /* whatever a visit touches */
 	int64		  timeout;
 	MemoryContext memory;
 	Hours		 *hours;
@@ -100,7 +99,7 @@ take_touched(void *context, const SessionViews *views)
 	caller = MemoryContextSwitchTo(touched->memory);
 	for (int first = 0, end; first < views->count; first = end)
 	{
-		bool touches = touched->all_of_session;
+		bool touches = false;
 
 		for (end = first; end < views->count && (end == first || !entries[end]); end++)
 			touches = touches || hours_have(touched->marked,
@@ -171,6 +170,22 @@ query_of(const RollupState *state, ArrayType *sessions, TimestampTz since, Times
 						  .consumed_since = state->consuming_since};
 }
 
+/* Adds the hours of all views of sessions; they may be a robot's, which the history leaves out. */
+static void
+add_hours_of_sessions(Hours *hours, ArrayType *sessions)
+{
+	Oid	   type = UUIDARRAYOID;
+	Datum  value = PointerGetDatum(sessions);
+	bool   null;
+	uint64 count = sql_select("SELECT DISTINCT date_trunc('hour', v.started_at, 'UTC')"
+							  " FROM pageviews.views AS v WHERE v.session_id = ANY ($1)",
+							  1, &type, &value, NULL);
+
+	for (uint64 i = 0; i < count; i++)
+		add_hour(hours, DatumGetTimestampTz(sql_value(i, 1, &null)));
+	SPI_freetuptable(SPI_tuptable);
+}
+
 /* Adds the hours that may have changed with the marked ones, and with marked sessions. */
 static void
 add_touched(const RollupState *state, Hours *hours, ArrayType *marked_sessions)
@@ -188,11 +203,7 @@ add_touched(const RollupState *state, Hours *hours, ArrayType *marked_sessions)
 	if (query.sessions != NULL)
 		history_read(&query, take_touched, &touched);
 	if (marked_sessions != NULL)
-	{
-		touched.all_of_session = true;
-		query = query_of(state, marked_sessions, DT_NOBEGIN, DT_NOEND);
-		history_read(&query, take_touched, &touched);
-	}
+		add_hours_of_sessions(hours, marked_sessions);
 	sort_hours(hours);
 }
 

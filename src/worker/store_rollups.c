@@ -37,7 +37,7 @@ apply_body(void *context)
 static void
 pack_body(void *context)
 {
-	*(bool *) context = rollup_pack();
+	*(bool *) context = rollup_pack(false);
 }
 
 StoreResult
@@ -56,7 +56,7 @@ StoreResult
 store_pack_day(bool *more)
 {
 	*more = false;
-	return store_transact_simply("packing the page views of a day", pack_body, more);
+	return store_transact_simply("packing page views", pack_body, more);
 }
 
 /* --- what a batch owes to them ---------------------------------------------------- */
