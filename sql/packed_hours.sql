@@ -16,13 +16,14 @@ FROM generate_series(0, 24000) AS n;
 INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
 SELECT md5(h || ' ' || n)::uuid, md5((3000 + h)::text)::uuid, '2024-02-10 00:59:30'::timestamptz + h * interval '1 hour' + n * interval '1 second', 7, 1000, 0, 0, 1, 'a.example', '/' || n
 FROM generate_series(0, 19) AS h, generate_series(0, 60) AS n;
+ANALYZE pageviews.views, pageviews.sessions;
 
 CREATE TEMPORARY TABLE asked (n serial, since timestamptz, until timestamptz, site text, filters jsonb);
 INSERT INTO asked (since, until, site, filters)
-SELECT p.since, p.until, s.site, f.filters
-FROM (VALUES ('2024-02-10'::timestamptz, '2024-02-11'::timestamptz), ('2024-02-10 03:04:05', '2024-02-10 10:10:10')) AS p (since, until),
-	 (VALUES (NULL), ('b.example')) AS s (site),
-	 (VALUES ('{}'::jsonb), ('{"page": "/1*"}'), ('{"country": ["CH", null]}'), ('{"referrer": "*example"}'), ('{"property": {"plan": 3}}')) AS f (filters);
+VALUES ('2024-02-10'::timestamptz, '2024-02-11'::timestamptz, NULL, '{}'),
+	('2024-02-10', '2024-02-11', NULL, '{"country": ["CH", null]}'),
+	('2024-02-10 03:04:05', '2024-02-10 10:10:10', 'b.example', '{"page": "/1*"}'),
+	('2024-02-10 03:04:05', '2024-02-10 10:10:10', NULL, '{"referrer": "*example"}');
 CREATE TEMPORARY VIEW reports (what, n, row) AS
 	SELECT 'summary', a.n, p::text FROM asked AS a, LATERAL pageviews.summary(a.since, a.until, a.site, a.filters) AS p
 	UNION ALL SELECT 'entries', a.n, p::text FROM asked AS a, LATERAL pageviews.entry_pages(a.since, a.until, a.site, a.filters) AS p
@@ -129,6 +130,7 @@ ROLLBACK;
 INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
 SELECT md5('night ' || n)::uuid, md5((n % 400)::text)::uuid, '2024-02-10 21:00'::timestamptz + n * interval '1 second', 7, 1000, 0, 0, 1, 'a.example', '/' || n % 211
 FROM generate_series(1, 16000) AS n;
+ANALYZE pageviews.views;
 SELECT pageviews.roll_up('2024-02-11 01:35');
 TABLE packs;
 SELECT pg_temp.differ();
