@@ -16,12 +16,13 @@
  *	  with its day (pageviews.packed_stale), and a day with many is packed again
  *	- where somebody else changes views, or the session of views, the marks of
  *	  their hours make readers read the views of that day, and when an hour is rolled
- *	  up again the day's packs go
+ *	  up again the packs that it is in go
  *	- whoever has a session forgotten waits until nobody packs, so that no pack with
  *	  it comes afterwards
  *
  * What a session turned out to be is an exception of a minute: where the worker finds
- * that it is a robot, its earlier days have its views until the roll-ups take the mark.
+ * that it is a robot, it marks one hour, and the other packs have its views until the
+ * roll-ups take that mark, and with it all hours of the session.
  *
  * All calls are inside a transaction, with SPI connected and the lock on
  * pageviews.rollup_state that applying takes.
