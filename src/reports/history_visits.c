@@ -6,8 +6,8 @@
  * Where whole visits are enough nothing has to be merged: days are read in the
  * order of time, each alone, so that what is worked with stays in the processor's
  * caches.  A session is held back at the end of a day, or of packed hours, only if its
- * visit may go on, which few do at midnight, and some in the midst of a day.  Sessions that changed are read by themselves, from
- * the views.
+ * visit may go on, which few do at midnight, and some in the midst of a day.  Sessions
+ * that changed are read by themselves, from the views.
  */
 #include "history_private.h"
 
