@@ -19,8 +19,9 @@
 #include "history_private.h"
 #include "sql.h"
 
-/* Views of a time up to this are few against all sessions there are. */
-#define SHORT_TIME (6 * USECS_PER_HOUR)
+/* Views of a time up to this, or of so many sessions, are few against all sessions there are. */
+#define SHORT_TIME	 (6 * USECS_PER_HOUR)
+#define FEW_SESSIONS 1000
 
 /* The columns of the query, in their order. */
 typedef enum HistoryColumn
@@ -255,17 +256,20 @@ append_change(StringInfo sql, const char *name, bool wanted, bool origins)
 }
 
 /*
- * Rows are sorted, so they are kept narrow: what is not wanted stays behind.  The
- * sessions of a short time are looked up one by one: all that there ever were, which
- * the planner would rather read, are many times as many.
+ * Rows are sorted, so they are kept narrow: what is not wanted stays behind.  Where
+ * views are few their sessions are looked up one by one: all that there ever were, or
+ * all robots, which the planner would rather read, are many times as many.
  */
 static char *
 make_sql(const HistoryQuery *query, const HistorySource *source)
 {
 	StringInfoData sql;
 	bool		   after = query->changes && query->consumed != PG_INT64_MAX;
-	bool		   is_short = query->sessions == NULL && source->length <= SHORT_TIME;
-	bool		   joined = is_short || query->traits || query->created;
+	bool		   are_few =
+		  query->sessions == NULL
+					  ? source->length <= SHORT_TIME
+					  : ArrayGetNItems(ARR_NDIM(query->sessions), ARR_DIMS(query->sessions)) <= FEW_SESSIONS;
+	bool joined = are_few || query->traits || query->created;
 
 	initStringInfo(&sql);
 	appendStringInfoString(
@@ -286,7 +290,7 @@ make_sql(const HistoryQuery *query, const HistorySource *source)
 	append_change(&sql, "b", query->changes, query->origins);
 	append_change(&sql, "a", after, query->origins);
 	appendStringInfo(&sql, " FROM %s AS v", source->relation);
-	if (is_short)
+	if (are_few)
 		appendStringInfoString(&sql, " LEFT JOIN LATERAL (SELECT * FROM pageviews.sessions AS r"
 									 " WHERE r.session_id = v.session_id OFFSET 0) AS s ON true");
 	else if (joined)
