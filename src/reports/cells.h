@@ -115,7 +115,7 @@ typedef struct Pack
 {
 	bytea *counters; /* and values */
 	bytea *details;	 /* histograms and sketches, many times as long; NULL: they are not wanted */
-} Pack;				 /* a pack that is read may have its details as details.h takes them */
+} Pack;				 /* of one that is read the details may be as a row has them, see details.h */
 
 /*
  * Writes `count` cells in the order of their values, whose histograms and sketches

@@ -19,7 +19,7 @@
 struct Details
 {
 	MemoryContext context;
-	const bytea	 *stored;	/* its pointer into TOAST; NULL: all is in `bytes` */
+	const bytea	 *stored;	/* where it is in TOAST; NULL: all is in `bytes` */
 	int			  length;	/* of it all */
 	int			  expected; /* what lies before this will be read */
 	bytea		 *slice;	/* what `bytes` is in */
@@ -40,8 +40,7 @@ details_open(const bytea *stored)
 
 		VARATT_EXTERNAL_GET_POINTER(pointer, stored);
 		details->length = pointer.va_rawsize - VARHDRSZ;
-		details->stored =
-			memcpy(palloc(VARSIZE_EXTERNAL(stored)), stored, VARSIZE_EXTERNAL(stored));
+		details->stored = stored;
 	}
 	else
 	{

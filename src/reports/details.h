@@ -14,8 +14,8 @@
 typedef struct Details Details;
 
 /*
- * Of a bytea as a row has it: in TOAST, of which the caller's snapshot must last, or
- * as its bytes, which must stay.  Memory is of the current context.
+ * Of a bytea as a row has it, which must stay: its bytes, or where it is in TOAST, of
+ * which the caller's snapshot must last.  Memory is of the current context.
  */
 extern Details *details_open(const bytea *stored);
 

@@ -255,6 +255,14 @@ append_change(StringInfo sql, const char *name, bool wanted, bool origins)
 		appendStringInfo(sql, ", %s.existed, %s.engagement_ms, NULL::text, NULL::text", name, name);
 }
 
+static bool
+views_are_few(const HistoryQuery *query, const HistorySource *source)
+{
+	if (query->sessions == NULL)
+		return source->length <= SHORT_TIME;
+	return ArrayGetNItems(ARR_NDIM(query->sessions), ARR_DIMS(query->sessions)) <= FEW_SESSIONS;
+}
+
 /*
  * Rows are sorted, so they are kept narrow: what is not wanted stays behind.  Where
  * views are few their sessions are looked up one by one: all that there ever were, or
@@ -265,11 +273,8 @@ make_sql(const HistoryQuery *query, const HistorySource *source)
 {
 	StringInfoData sql;
 	bool		   after = query->changes && query->consumed != PG_INT64_MAX;
-	bool		   are_few =
-		  query->sessions == NULL
-					  ? source->length <= SHORT_TIME
-					  : ArrayGetNItems(ARR_NDIM(query->sessions), ARR_DIMS(query->sessions)) <= FEW_SESSIONS;
-	bool joined = are_few || query->traits || query->created;
+	bool		   are_few = views_are_few(query, source);
+	bool		   joined = are_few || query->traits || query->created;
 
 	initStringInfo(&sql);
 	appendStringInfoString(

@@ -33,9 +33,8 @@
 
 #define ROWS_AT_A_TIME 1000
 
-/* A day is packed again when so many of its sessions changed, or some and it is so old. */
-#define STALE_ENOUGH  1000
-#define STALE_OLD_SQL "interval '1 day'"
+/* A day is packed again when so many of its sessions changed, or some and it was packed a day ago. */
+#define STALE_ENOUGH 1000
 
 /* The columns of the query, in their order. */
 typedef enum PackingColumn
@@ -361,10 +360,10 @@ find_hours(const RollupState *state, PackedHours *hours)
 static uint64
 find_days(const RollupState *state)
 {
-	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, INT2OID};
+	const Oid	types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, INT2OID, INT2OID, INT4OID};
 	const Datum values[] = {TimestampTzGetDatum(state->raw_since),
 							TimestampTzGetDatum(state->days_until), Int16GetDatum(DIMENSION_ALL),
-							Int16GetDatum(LEVEL_DAY)};
+							Int16GetDatum(LEVEL_DAY), Int32GetDatum(STALE_ENOUGH)};
 
 	/* The latest first: it is asked for most. */
 	return sql_select(
@@ -380,11 +379,10 @@ find_days(const RollupState *state)
 		" LEFT JOIN pageviews.packed_days AS d ON d.day = t.day AND d.until = t.until"
 		" WHERE NOT EXISTS (SELECT FROM pageviews.rollup_marks AS m"
 		" WHERE m.hour >= t.day AND m.hour < t.until)"
-		" AND (d.day IS NULL OR (SELECT count(*) >= CASE WHEN d.packed_at < clock_timestamp() - " STALE_OLD_SQL
-		" THEN 1 ELSE " CppAsString2(
-			STALE_ENOUGH) " END"
-						  " FROM pageviews.packed_stale AS s WHERE s.day = d.day))"
-						  " ORDER BY t.day DESC LIMIT 2",
+		" AND (d.day IS NULL OR (SELECT count(*) >= CASE WHEN"
+		" d.packed_at < clock_timestamp() - interval '1 day' THEN 1 ELSE $5 END"
+		" FROM pageviews.packed_stale AS s WHERE s.day = d.day))"
+		" ORDER BY t.day DESC LIMIT 2",
 		lengthof(types), types, values, NULL);
 }
 

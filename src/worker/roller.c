@@ -120,8 +120,8 @@ roller_run(Micros now)
 /* --- the process ---------------------------------------------------------------- */
 
 /*
- * One step: of the roll-ups, or where these are up to date, of the packs.  A day
- * that could not be packed is left to the next start.
+ * One step: of the roll-ups, or where these are up to date, of the packs.  What
+ * could not be packed is left to the next start.
  */
 static StoreResult
 work(bool *more)
@@ -133,7 +133,7 @@ work(bool *more)
 	store_allow(ROLLER_TIMEOUT);
 	result = store_roll_up(until, more);
 	store_allow(PACKING_TIMEOUT);
-	if (result == STORE_OK && !*more && store_pack_day(more) != STORE_OK)
+	if (result == STORE_OK && !*more && store_pack(more) != STORE_OK)
 		*more = false;
 	return result;
 }

@@ -110,8 +110,8 @@ extern StoreResult store_latest(WallMillis now, WallMillis *latest);
  */
 extern StoreResult store_roll_up(TimestampTz until, bool *more);
 
-/* Packs the views of one day that is over; `*more` says whether there may be another. */
-extern StoreResult store_pack_day(bool *more);
+/* Packs the views of one day that is over, or of hours; `*more` says whether there may be more. */
+extern StoreResult store_pack(bool *more);
 
 /*
  * Closes, as END_RECOVERED, up to `limit` views that this collector left open

@@ -53,7 +53,7 @@ store_roll_up(TimestampTz until, bool *more)
 }
 
 StoreResult
-store_pack_day(bool *more)
+store_pack(bool *more)
 {
 	*more = false;
 	return store_transact_simply("packing page views", pack_body, more);
