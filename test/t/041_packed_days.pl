@@ -1,6 +1,7 @@
 # Packed days follow the views: those that come days late, from browsers that knew them
-# and from others, those that somebody changes by hand, those that are forgotten.  At
-# each moment reports with filters are what they are without the packs.
+# and from others, those that somebody changes by hand, those that are forgotten; so do
+# the packed hours of the day that goes on.  At each moment reports with filters are what
+# they are without the packs.
 
 use strict;
 use warnings FATAL => 'all';
@@ -118,6 +119,30 @@ reports_are_right('forgotten');
 eventually_packed('the day is packed without it', "SELECT EXISTS (SELECT FROM pageviews.packed_days WHERE day = to_timestamp($day))");
 is($node->value($in_packs), '0', 'nor later');
 reports_are_right('packed without it');
+
+# --- the day that goes on ------------------------------------------------------------------------
+
+# An hour that ended half an hour ago, of a day that is not over.
+$node->safe_psql('postgres', <<'SQL');
+INSERT INTO pageviews.views (view_id, session_id, started_at, revision, engagement_ms, focused_ms, active_ms, collector, site, path)
+SELECT gen_random_uuid(), md5((n / 3)::text)::uuid, date_trunc('hour', now() - interval '30 minutes', 'UTC') - interval '1 hour' + n * interval '0.3 seconds',
+	   1, n, 0, 0, 1, 'busy.example', '/' || n % 50
+FROM generate_series(1, 9000) AS n;
+SQL
+my $busy_hours = q{EXISTS (SELECT FROM pageviews.packed_days AS d JOIN pageviews.packed_views AS p USING (day) WHERE p.site = 'busy.example' AND d.until - d.day < interval '1 day' AND d.until <= now() - interval '30 minutes')};
+reports_are_right('a busy hour');
+eventually_packed('hours that are over are packed', "SELECT $busy_hours");
+reports_are_right('hours are packed');
+$node->safe_psql('postgres', q{UPDATE pageviews.views SET path = '/changed' WHERE site = 'busy.example' AND path = '/7'});
+reports_are_right('an hour was changed by hand');
+eventually_packed('packs of that hour go', "SELECT NOT EXISTS (SELECT FROM pageviews.rollup_marks) AND NOT $busy_hours");
+reports_are_right('nothing of the hour is packed');
+my $packed_hours_at = $node->value('SELECT hours_packed_at FROM pageviews.rollup_state');
+eventually_packed('the roll-ups go on', q{SELECT rolled_until > (SELECT max(started_at) FROM pageviews.views WHERE path = '/pulse' AND ended_at < now() - interval '3 seconds') FROM pageviews.rollup_state});
+is($node->value('SELECT hours_packed_at FROM pageviews.rollup_state'), $packed_hours_at, 'hours are not packed again within half an hour');
+$node->safe_psql('postgres', q{UPDATE pageviews.rollup_state SET hours_packed_at = hours_packed_at - interval '31 minutes'});
+eventually_packed('but after it', "SELECT $busy_hours");
+reports_are_right('hours are packed again');
 
 # --- while a day is packed, which may take a minute ---------------------------------------------
 
